@@ -157,3 +157,6 @@ func load8(p unsafe.Pointer) uint64 { return binary.LittleEndian.Uint64((*[8]byt
 
 // load4 loads four bytes, little-endian, from any address.
 func load4(p unsafe.Pointer) uint32 { return binary.LittleEndian.Uint32((*[4]byte)(p)[:]) }
+
+// textOf returns the string at p without copying its bytes.
+func textOf(p unsafe.Pointer) string { return *(*string)(p) }

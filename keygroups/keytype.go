@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"unsafe"
 )
 
 // maxDepth bounds how deep arrays and structs may nest in a key type.
@@ -85,7 +84,7 @@ func (d *deriver) walk(t reflect.Type, off uintptr, depth int, path string) erro
 	}
 	code, ok := leaf(t.Kind())
 	if !ok {
-		return d.refuse(path, "a "+t.Kind().String())
+		return d.refuse(path, "of kind "+t.Kind().String())
 	}
 	d.exact = d.exact && code != opFloat32 && code != opFloat64
 	d.name.WriteString(t.Kind().String())
@@ -205,6 +204,3 @@ func (d *deriver) refuse(path, what string) error {
 	}
 	return fmt.Errorf("%w: %v: %s is %s", ErrKeyType, d.root, path, what)
 }
-
-// textOf returns the string at p without copying it.
-func textOf(p unsafe.Pointer) string { return *(*string)(p) }
