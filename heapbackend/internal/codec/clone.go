@@ -1,0 +1,296 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+	"unsafe"
+
+	"github.com/heapstate/heapstate/internal/wire"
+)
+
+// PointerFree reports whether a V holds no pointer of any kind: no string,
+// slice, map or pointer. The collector never scans memory that holds only such
+// values.
+func PointerFree[V any]() bool { return pointerFree(reflect.TypeFor[V]()) }
+
+// CloneOf returns a function that makes *dst, whatever it holds, a deep copy of
+// *src: nothing that can be written through the one shows in the other. Strings
+// are shared. It is nil when plain assignment is such a copy already. A Clone
+// method of V, or of a type inside V, that returns its own type is used where
+// there is one; else slices, maps and pointers are copied, nil as nil and empty
+// as empty, slices without spare capacity. The function is safe for concurrent
+// use with different dst.
+//
+// The error is ErrType, naming the part that cannot be copied. A value that is
+// cyclic, or nested deeper than wire.MaxDepth, is not copied below that depth:
+// it cannot be encoded either.
+func CloneOf[V any]() (clone func(dst, src *V), err error) {
+	rt := reflect.TypeFor[V]()
+	d := cloneDeriver{seen: map[reflect.Type]*cloner{}}
+	c, err := d.derive(rt, rootPath(rt), false, 0)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	switch any((*V)(nil)).(type) {
+	case interface{ Clone() V }:
+		return func(dst, src *V) { *dst = any(src).(interface{ Clone() V }).Clone() }, nil
+	case interface{ Clone() *V }:
+		return func(dst, src *V) { *dst = *any(src).(interface{ Clone() *V }).Clone() }, nil
+	}
+	return func(dst, src *V) {
+		*dst = *src
+		state := cloning{}
+		c.unshare(&state, unsafe.Pointer(dst), 0)
+	}, nil
+}
+
+// cloning is one run of a clone function.
+type cloning struct{ tooDeep bool }
+
+// cloner makes one value of a type independent of the value it was assigned
+// from. A nil cloner means there is nothing to do.
+type cloner struct {
+	rt        reflect.Type
+	elem      *cloner
+	parts     []clonePart // of structs
+	unshareFn func(c *cloner, s *cloning, p unsafe.Pointer, depth int)
+}
+
+type clonePart struct {
+	off uintptr
+	c   *cloner
+}
+
+// unshare replaces everything the value at p refers to by copies.
+//
+// Safety: p points to a value of c.rt that only the caller can see; copies are
+// made with reflect, of the types' own memory, so the collector sees them all.
+func (c *cloner) unshare(s *cloning, p unsafe.Pointer, depth int) {
+	if depth > wire.MaxDepth {
+		s.tooDeep = true
+	}
+	if !s.tooDeep {
+		c.unshareFn(c, s, p, depth+1)
+	}
+}
+
+func (c *cloner) at(p unsafe.Pointer) reflect.Value { return reflect.NewAt(c.rt, p).Elem() }
+
+func unshareStruct(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
+	for _, part := range c.parts {
+		part.c.unshare(s, unsafe.Add(p, part.off), depth)
+	}
+}
+
+func unshareItems(c *cloner, s *cloning, p unsafe.Pointer, count, depth int) {
+	if c == nil {
+		return
+	}
+	for i := range count {
+		c.unshare(s, unsafe.Add(p, uintptr(i)*c.rt.Size()), depth)
+	}
+}
+
+func unshareArray(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
+	unshareItems(c.elem, s, p, c.rt.Len(), depth)
+}
+
+func unshareBytes(_ *cloner, _ *cloning, p unsafe.Pointer, _ int) {
+	if b := *(*[]byte)(p); b != nil {
+		fresh := make([]byte, len(b))
+		copy(fresh, b)
+		*(*[]byte)(p) = fresh
+	}
+}
+
+func unshareSlice(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
+	v := c.at(p)
+	if v.IsNil() {
+		return
+	}
+	fresh := reflect.MakeSlice(c.rt, v.Len(), v.Len())
+	reflect.Copy(fresh, v)
+	v.Set(fresh)
+	unshareItems(c.elem, s, fresh.UnsafePointer(), fresh.Len(), depth)
+}
+
+func unsharePointer(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
+	v := c.at(p)
+	if v.IsNil() {
+		return
+	}
+	fresh := reflect.New(c.rt.Elem())
+	fresh.Elem().Set(reflect.NewAt(c.rt.Elem(), v.UnsafePointer()).Elem())
+	*(*unsafe.Pointer)(p) = fresh.UnsafePointer()
+	if c.elem != nil {
+		c.elem.unshare(s, fresh.UnsafePointer(), depth)
+	}
+}
+
+func unshareMap(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
+	m := c.at(p)
+	if m.IsNil() {
+		return
+	}
+	fresh := reflect.MakeMapWithSize(c.rt, m.Len())
+	key, val := reflect.New(c.rt.Key()).Elem(), reflect.New(c.rt.Elem()).Elem()
+	for iter := m.MapRange(); iter.Next(); {
+		key.SetIterKey(iter)
+		val.SetIterValue(iter)
+		if c.elem != nil {
+			c.elem.unshare(s, val.Addr().UnsafePointer(), depth)
+		}
+		fresh.SetMapIndex(key, val)
+	}
+	m.Set(fresh)
+}
+
+// unshareMethod calls the Clone method of a type inside V.
+func unshareMethod(c *cloner, _ *cloning, p unsafe.Pointer, _ int) {
+	v := reflect.NewAt(c.rt, p)
+	switch c.rt.Kind() {
+	case reflect.Slice, reflect.Map:
+		if v.Elem().IsNil() {
+			return
+		}
+	}
+	copied := v.MethodByName("Clone").Call(nil)[0]
+	if copied.Type() != c.rt {
+		copied = copied.Elem()
+	}
+	v.Elem().Set(copied)
+}
+
+// cloneDeriver derives the cloners of one root type.
+type cloneDeriver struct {
+	// seen holds every cloner by its type, also while it is being derived.
+	seen map[reflect.Type]*cloner
+}
+
+// derive returns the cloner of rt, nil if assignment copies it. hidden says that
+// rt is inside a type that encodes itself, whose fields need not be a tree.
+func (d *cloneDeriver) derive(rt reflect.Type, path string, hidden bool, depth int) (*cloner, error) {
+	if everyPart(rt, sharable) || immutable(rt) {
+		return nil, nil
+	}
+	if c, ok := d.seen[rt]; ok {
+		if hidden {
+			return nil, refuse(path, rt, "it may refer to itself: give it a Clone method")
+		}
+		return c, nil
+	}
+	if depth > maxTypeDepth {
+		return nil, refuse(path, rt, fmt.Sprintf("nested more than %d types deep", maxTypeDepth))
+	}
+	c := &cloner{rt: rt}
+	d.seen[rt] = c
+	if hasClone(rt) {
+		c.unshareFn = unshareMethod
+		return c, nil
+	}
+	fam, err := familyOf(rt, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.parts(c, path, hidden || fam != nil, depth+1); err != nil {
+		return nil, err
+	}
+	if hidden {
+		delete(d.seen, rt) // seen again below itself only is what is refused
+	}
+	return c, nil
+}
+
+func (d *cloneDeriver) parts(c *cloner, path string, hidden bool, depth int) (err error) {
+	switch c.rt.Kind() {
+	case reflect.Struct:
+		c.unshareFn = unshareStruct
+		return d.fields(c, path, hidden, depth)
+	case reflect.Array:
+		c.unshareFn, path = unshareArray, path+"[]"
+	case reflect.Slice:
+		c.unshareFn, path = unshareSlice, path+"[]"
+		if c.rt.Elem().Kind() == reflect.Uint8 {
+			c.unshareFn = unshareBytes
+			return nil
+		}
+	case reflect.Pointer:
+		c.unshareFn = unsharePointer
+	case reflect.Map:
+		c.unshareFn, path = unshareMap, path+"[]"
+		if key := c.rt.Key(); !comparableByBytes(key) && !immutable(key) {
+			return refuse(path, c.rt, "a copy cannot have the same keys: give it a Clone method")
+		}
+	default:
+		return refuse(path, c.rt, "it cannot be copied: give the type it is in a Clone method")
+	}
+	c.elem, err = d.derive(c.rt.Elem(), path, hidden, depth)
+	return err
+}
+
+func (d *cloneDeriver) fields(c *cloner, path string, hidden bool, depth int) error {
+	for i := range c.rt.NumField() {
+		f := c.rt.Field(i)
+		part, err := d.derive(f.Type, path+"."+f.Name, hidden, depth)
+		if err != nil {
+			return err
+		}
+		if part != nil {
+			c.parts = append(c.parts, clonePart{off: f.Offset, c: part})
+		}
+	}
+	return nil
+}
+
+// hasClone reports whether rt has a Clone method that returns its own type, or
+// a pointer to it.
+func hasClone(rt reflect.Type) bool {
+	if rt.Kind() == reflect.Pointer {
+		return false
+	}
+	m, ok := reflect.PointerTo(rt).MethodByName("Clone")
+	if !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
+		return false
+	}
+	out := m.Type.Out(0)
+	return out == rt || out == reflect.PointerTo(rt)
+}
+
+// immutable reports whether rt refers to nothing that can be written through it,
+// or whose identity is what counts.
+func immutable(rt reflect.Type) bool {
+	switch rt {
+	case timeType, reflect.TypeFor[*time.Location]():
+		return true
+	}
+	return rt.PkgPath() == "unique" || rt.PkgPath() == "net/netip"
+}
+
+func pointerFree(rt reflect.Type) bool {
+	return everyPart(rt, func(k reflect.Kind) bool { return k <= reflect.Complex128 })
+}
+
+// comparableByBytes reports whether two values of rt are equal exactly if they
+// are built from equal scalars and strings.
+func comparableByBytes(rt reflect.Type) bool { return everyPart(rt, sharable) }
+
+// sharable reports whether values of kind k hold nothing that can be written.
+func sharable(k reflect.Kind) bool { return k <= reflect.Complex128 || k == reflect.String }
+
+// everyPart reports whether ok holds for the kind of every part of rt that is
+// neither a struct nor an array.
+func everyPart(rt reflect.Type, ok func(reflect.Kind) bool) bool {
+	switch rt.Kind() {
+	case reflect.Array:
+		return rt.Len() == 0 || everyPart(rt.Elem(), ok)
+	case reflect.Struct:
+		for i := range rt.NumField() {
+			if !everyPart(rt.Field(i).Type, ok) {
+				return false
+			}
+		}
+		return true
+	}
+	return ok(rt.Kind())
+}
