@@ -194,34 +194,3 @@ func readFull(ctx context.Context, r io.ReaderAt, p []byte, off int64) error {
 		}
 	}
 }
-
-// ReadAll returns the bytes of a whole object of at most limit bytes; a larger
-// one is ErrCorrupt, because what is read whole (a manifest) has a known order of
-// size. Memory is taken for what the store says is there.
-func ReadAll(ctx context.Context, s Store, name string, limit int64) ([]byte, error) {
-	size, err := s.Size(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if size > limit {
-		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: fmt.Sprintf("%d bytes, limit %d", size, limit)}
-	}
-	b := make([]byte, size)
-	if err := s.ReadAt(ctx, name, b, 0); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-// WriteAll stores b under name: Create, Write and Commit in one. Errors are those
-// of Commit.
-func WriteAll(ctx context.Context, s Store, name string, b []byte) error {
-	w, err := s.Create(ctx, name)
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(b); err != nil {
-		return errors.Join(err, w.Abort())
-	}
-	return w.Commit(ctx)
-}
