@@ -77,6 +77,18 @@ func (h *Hasher[K]) Hash(k K) uint64 {
 	return h.core.hash(p)
 }
 
+// HashWord is Hash for a caller that cannot spare the call: it is inlined into
+// generic code. It is ok only for keys that are 8 bytes of integers (int64 and
+// uint64, int and uint on 64-bit machines, and arrays and structs that come to
+// the same); when it is not, call Hash. One Hasher is always ok or never, and for
+// a K of another size the compiler knows that it is not.
+func (h *Hasher[K]) HashWord(k K) (hash uint64, ok bool) {
+	if unsafe.Sizeof(k) != 8 || h.core.kind != kind8 {
+		return 0, false
+	}
+	return hash8(load8(unsafe.Pointer(&k)), h.core.flip), true
+}
+
 // Append appends the canonical encoding of k to dst and returns the result. It
 // is the encoding that the package documentation gives: stable, and different
 // for any two keys of one type that are not Equal.

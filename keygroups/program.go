@@ -51,7 +51,7 @@ func (g *program) append(dst []byte, p unsafe.Pointer) []byte {
 		at := unsafe.Add(p, o.off)
 		switch o.code {
 		case opRaw:
-			dst = append(dst, unsafe.Slice((*byte)(at), o.n)...)
+			dst = appendRaw(dst, at, o.n)
 		case opWord16:
 			dst = binary.LittleEndian.AppendUint16(dst, *(*uint16)(at))
 		case opWord32:
@@ -79,6 +79,20 @@ func (g *program) append(dst []byte, p unsafe.Pointer) []byte {
 		}
 	}
 	return dst
+}
+
+// appendRaw appends the n bytes at p. The short lengths that most fields have
+// are spared the call of a copy.
+func appendRaw(dst []byte, p unsafe.Pointer, n int) []byte {
+	switch n {
+	case 1:
+		return append(dst, *(*byte)(p))
+	case 4:
+		return binary.LittleEndian.AppendUint32(dst, load4(p))
+	case 8:
+		return binary.LittleEndian.AppendUint64(dst, load8(p))
+	}
+	return append(dst, unsafe.Slice((*byte)(p), n)...)
 }
 
 // size returns a number of bytes that is enough for the encoding of the key at
