@@ -31,7 +31,11 @@ func (r *Reader) text() []byte {
 		r.mistyped("a string", at)
 		return nil
 	}
-	return r.take(r.length(width, 1))
+	n := r.length(width, 1)
+	if r.err != nil {
+		return nil
+	}
+	return r.take(n)
 }
 
 // ArrayLen reads the header of an array and returns its number of elements,

@@ -133,6 +133,22 @@ func (r *Reader) wideInt() int64 {
 // integer reads an integer of any form. neg says that v holds the two's
 // complement of a negative one.
 func (r *Reader) integer() (v uint64, neg bool) {
+	if p := r.b[r.off:]; len(p) >= MaxInt { // the widest fits: no more checks
+		switch p[0] {
+		case codeUint8:
+			r.off += 2
+			return uint64(p[1]), false
+		case codeUint16:
+			r.off += 3
+			return uint64(binary.BigEndian.Uint16(p[1:])), false
+		case codeUint32:
+			r.off += 5
+			return uint64(binary.BigEndian.Uint32(p[1:])), false
+		case codeUint64:
+			r.off += 9
+			return binary.BigEndian.Uint64(p[1:]), false
+		}
+	}
 	at := r.off
 	c := r.code()
 	switch {
