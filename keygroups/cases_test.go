@@ -24,6 +24,10 @@ type (
 		B uint64
 		C uint16
 	}
+	tailed struct {
+		A uint64
+		B uint8
+	}
 	floats struct {
 		X, Y float64
 		N    int16
@@ -153,7 +157,8 @@ func compositeCases() []keyCase {
 		caseOf("{7}", wrapped{7}), caseOf("{1 2}", pair{1, 2}), caseOf("{max 0}", pair{math.MaxUint64, 0}),
 		caseOf(`{-2 "hi"}`, mixed{-2, "hi"}), caseOf("{1 text(127)}", mixed{1, textOfLength(127)}),
 		caseOf("{1 text(128)}", mixed{1, textOfLength(128)}), caseOf("{1 text(1000)}", mixed{1, textOfLength(1000)}),
-		caseOf("{1 2 3}", padded{1, 2, 3}), caseOf("{-0 NaN -1}", floats{math.Copysign(0, -1), math.NaN(), -1}),
+		caseOf("{1 2 3}", padded{1, 2, 3}), caseOf("{1 2}", tailed{1, 2}), caseOf("[{1 2} {3 4}]", [2]tailed{{1, 2}, {3, 4}}),
+		caseOf("{-0 NaN -1}", floats{math.Copysign(0, -1), math.NaN(), -1}),
 		caseOf(`{-5 "x" true}`, hidden{-5, "x", true}),
 		caseOf("outer", outer{
 			pair{1, 2},
