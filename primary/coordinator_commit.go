@@ -1,0 +1,320 @@
+package primary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// commit is a checkpoint on its way into the log. It belongs to the committer.
+type commit struct {
+	p        *pending
+	manifest *Manifest
+	record   *record
+}
+
+// copyJob is a savepoint that is committed and whose manifest is still to be
+// copied beside its objects. p is nil for one found in the log at the start.
+type copyJob struct {
+	entry
+	p *pending
+}
+
+var errUnfinished = errors.New("the savepoint is committed, its manifest is copied at the next start")
+
+// How long the committer waits before it tries again what must succeed.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 10 * time.Second
+)
+
+// commitLoop is the goroutine that appends to the log. It ends with ctx.
+func (c *Coordinator) commitLoop(ctx context.Context) {
+	wait := retryFirst
+	for ctx.Err() == nil {
+		retry := c.commitStep(ctx)
+		var again <-chan time.Time
+		if retry {
+			again = time.After(wait)
+			wait = min(2*wait, retryMost)
+		} else {
+			wait = retryFirst
+		}
+		select {
+		case <-ctx.Done():
+		case <-again:
+		case <-c.commitWake:
+		}
+	}
+}
+
+// commitStep does what there is to do. It returns true if something is left that
+// must be tried again, whether or not anything happens in between.
+func (c *Coordinator) commitStep(ctx context.Context) (retry bool) {
+	for ctx.Err() == nil {
+		if c.doubt != nil && !c.settleDoubt(ctx) {
+			return true
+		}
+		unfinished := c.copyManifests(ctx)
+		next, err := c.nextCommit()
+		if next == nil {
+			return unfinished
+		}
+		if err != nil {
+			c.conclude(ctx, next, verdictRefused, err)
+			continue
+		}
+		v, err := c.call(ctx, func(ctx context.Context) (verdict, error) { return c.log.append(ctx, next.record) })
+		c.conclude(ctx, next, v, err)
+	}
+	return false
+}
+
+func (c *Coordinator) call(ctx context.Context, f func(context.Context) (verdict, error)) (verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return f(ctx)
+}
+
+// nextCommit takes the next acknowledged checkpoint and makes its record.
+func (c *Coordinator) nextCommit() (*commit, error) {
+	c.mu.Lock()
+	if c.stopped != nil || len(c.queue) == 0 {
+		c.mu.Unlock()
+		return nil, nil
+	}
+	p := c.queue[0]
+	c.queue = c.queue[1:]
+	p.phase = phaseWriting
+	c.writing, c.decided = p, make(chan struct{})
+	kind, keep := recordCheckpoint, c.cfg.Retain-1
+	if p.Savepoint {
+		kind, keep = recordSavepoint, c.cfg.Retain
+	}
+	next := &commit{p: p, record: c.log.next(kind, c.lastID, c.liveSlotsLocked(keep))}
+	m, err := c.manifestLocked(p, next.record.slot, time.Now())
+	c.mu.Unlock()
+	if err != nil {
+		return next, err
+	}
+	// What readers will see is what we keep, and nothing is committed that they
+	// could not read.
+	next.record.manifest = m.Append(nil)
+	next.manifest, err = next.record.decodeManifest(slotName(c.cfg.Job, next.record.slot))
+	return next, err
+}
+
+// liveSlotsLocked returns the slots of the newest n retained checkpoints and of
+// the savepoints still to be copied, ascending.
+func (c *Coordinator) liveSlotsLocked(n int) []uint64 {
+	var slots []uint64
+	for _, e := range c.retained[:min(n, len(c.retained))] {
+		slots = append(slots, e.slot)
+	}
+	for _, e := range c.copies {
+		slots = append(slots, e.slot)
+	}
+	slices.Sort(slots)
+	return slots
+}
+
+// settleDoubt tries to find out about a commit of which the store did not say
+// whether it took place.
+func (c *Coordinator) settleDoubt(ctx context.Context) bool {
+	next := c.doubt
+	c.doubt = nil
+	v, err := c.call(ctx, func(ctx context.Context) (verdict, error) { return c.log.settle(ctx, next.record) })
+	if v == verdictRefused && err == nil {
+		err = errors.New("the store did not confirm it, and it is not there")
+	}
+	c.conclude(ctx, next, v, err)
+	return c.doubt == nil
+}
+
+// conclude ends a commit, or leaves it in doubt.
+func (c *Coordinator) conclude(ctx context.Context, next *commit, v verdict, err error) {
+	p, fenced := next.p, errors.Is(err, ErrFenced)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.phase == phaseEnded { // Close did not wait for us
+		return
+	}
+	switch {
+	case v == verdictCommitted:
+		c.completeLocked(next)
+	case v == verdictRefused && fenced:
+		c.abortLocked(p, ErrFenced, err)
+	case fenced: // nobody knows: nothing of it may be deleted
+		c.endLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrFenced, Cause: err})
+		c.releaseHeldLocked()
+	case v == verdictRefused && ctx.Err() != nil && c.stopped == nil: // Run ends: the next one may try again
+		p.phase = phaseQueued
+		c.queue = slices.Insert(c.queue, 0, p)
+		c.decideLocked(p)
+	case v == verdictRefused && c.stopped != nil:
+		c.abortLocked(p, ErrClosed, err)
+	case v == verdictRefused:
+		c.abortLocked(p, ErrCommit, err)
+	default:
+		c.doubt = next
+		c.noteLocked(func() {
+			c.cfg.Logger.Warn("commit of checkpoint in doubt", "job", c.cfg.Job, "checkpoint", p.Checkpoint, "cause", err)
+		})
+	}
+	c.retireSlotsLocked(c.log.newest)
+	if fenced {
+		c.stopLocked(err)
+	}
+}
+
+// decideLocked ends the writing of p, if it was being written.
+func (c *Coordinator) decideLocked(p *pending) {
+	if c.writing == p && p != nil {
+		c.writing = nil
+		close(c.decided)
+	}
+}
+
+// Settle waits until no manifest is being written: until every checkpoint that
+// was acknowledged by all tasks, and that AbortAll came too late for, is either
+// complete or not. Only then is Latest what a restart restores from. It waits for
+// the store, and for Run if a commit was left in doubt; its error is that of ctx.
+func (c *Coordinator) Settle(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		writing, decided := c.writing != nil, c.decided
+		c.mu.Unlock()
+		if !writing {
+			return nil
+		}
+		select {
+		case <-decided:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// completeLocked takes over a committed checkpoint.
+func (c *Coordinator) completeLocked(next *commit) {
+	p, m, now := next.p, next.manifest, time.Now()
+	c.removeLocked(p)
+	c.ledger.add(m)
+	for _, a := range p.acks {
+		c.ledger.dropNames(a.Objects) // m names them all
+	}
+	p.acks = nil
+	c.lastCompletion = now
+	c.trash.again()
+	if p.Checkpoint > c.lastSuccess {
+		c.lastSuccess, c.failures = p.Checkpoint, 0
+	}
+	c.stats.completed(p, m, now)
+	done := entry{slot: next.record.slot, epoch: next.record.epoch, manifest: m}
+	if p.Savepoint {
+		c.copies = append(c.copies, copyJob{entry: done, p: p})
+		c.saved[p.Checkpoint] = struct{}{}
+	} else {
+		c.finishLocked(p, m)
+		c.subsumeLocked(p.Checkpoint)
+		c.retainLocked(done)
+	}
+	c.releaseHeldLocked()
+	c.cleanWake.set()
+	c.wake.set()
+}
+
+// finishLocked lets p's waiters go.
+func (c *Coordinator) finishLocked(p *pending, m *Manifest) {
+	p.manifest = m
+	close(p.done)
+	c.noteLocked(func() {
+		c.cfg.Logger.Debug("checkpoint complete", "job", c.cfg.Job, "checkpoint", p.Checkpoint, "savepoint", p.Savepoint)
+	})
+	if p.Savepoint {
+		return
+	}
+	for _, t := range c.cfg.Tasks {
+		task, attempt := t.TaskID, p.attempts[t.TaskID]
+		c.outbox = append(c.outbox, func(to Transport) { to.Confirm(task, attempt, p.Checkpoint) })
+	}
+}
+
+// subsumeLocked aborts the checkpoints before one that completed. Savepoints are
+// not in its way: they are the user's, and complete in their own time.
+func (c *Coordinator) subsumeLocked(checkpoint uint64) {
+	for _, p := range slices.Clone(c.pending) {
+		if p.Checkpoint < checkpoint && !p.Savepoint {
+			c.abortLocked(p, ErrSubsumed, nil)
+		}
+	}
+}
+
+// copyManifests puts the manifests of committed savepoints beside their objects.
+// It returns true if one is left.
+func (c *Coordinator) copyManifests(ctx context.Context) bool {
+	c.mu.Lock()
+	jobs := slices.Clone(c.copies)
+	if c.stopped != nil {
+		jobs = nil
+	}
+	c.mu.Unlock()
+	left := false
+	for _, job := range jobs {
+		_, err := c.call(ctx, func(ctx context.Context) (verdict, error) {
+			return 0, c.copyManifest(ctx, job.manifest)
+		})
+		c.mu.Lock()
+		if err == nil {
+			c.copiedLocked(job)
+		} else {
+			left = true
+			c.noteLocked(func() {
+				c.cfg.Logger.Warn("savepoint lacks its manifest", "job", c.cfg.Job, "checkpoint", job.manifest.Checkpoint, "cause", err)
+			})
+		}
+		c.mu.Unlock()
+	}
+	return left
+}
+
+func (c *Coordinator) copyManifest(ctx context.Context, m *Manifest) error {
+	name := savepointManifestName(c.cfg.Job, m.Checkpoint)
+	err := createObject(ctx, c.cfg.Store, name, m.Append(nil))
+	if errors.Is(err, ErrExist) {
+		_, err = LoadSavepoint(ctx, c.cfg.Store, c.cfg.Job, m.Checkpoint)
+	}
+	return err
+}
+
+func (c *Coordinator) copiedLocked(job copyJob) {
+	c.copies = slices.DeleteFunc(c.copies, func(other copyJob) bool { return other.slot == job.slot })
+	c.ledger.drop(job.manifest) // from now on the manifest beside them keeps them
+	if job.p != nil {
+		c.finishLocked(job.p, job.manifest)
+	}
+}
+
+// stopLocked makes every later call answer with err.
+func (c *Coordinator) stopLocked(err error) {
+	if c.stopped != nil {
+		return
+	}
+	reason := ErrClosed
+	if errors.Is(err, ErrFenced) {
+		reason = ErrFenced
+	}
+	c.stopped = fmt.Errorf("primary: coordinator of job %q: %w", c.cfg.Job, err)
+	c.abortAllLocked(reason, nil)
+	for _, job := range c.copies { // whoever opens the log next copies them
+		if job.p != nil {
+			job.p.err = &AbortError{Checkpoint: job.p.Checkpoint, Reason: reason, Cause: errUnfinished}
+			close(job.p.done)
+		}
+	}
+	c.copies = nil
+	c.wake.set()
+	c.commitWake.set()
+}
