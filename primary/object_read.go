@@ -86,13 +86,13 @@ func readBlock(ctx context.Context, r RangeReader, seg Segment, c Compression) (
 	if err := seg.check(c); err != nil {
 		return nil, corruptAt(seg.Offset, "segment makes no sense", err)
 	}
-	if seg.Raw > math.MaxInt || seg.Length > math.MaxInt {
-		return nil, fmt.Errorf("primary: block of %d bytes: %w", max(seg.Raw, seg.Length), errors.ErrUnsupported)
-	}
 	if seg.Length > probeSize {
 		if _, err := readRange(ctx, r, seg.Offset+seg.Length-1, 1); err != nil {
 			return nil, err
 		}
+	}
+	if seg.Raw > math.MaxInt || seg.Length > math.MaxInt {
+		return nil, fmt.Errorf("primary: block of %d bytes: %w", max(seg.Raw, seg.Length), errors.ErrUnsupported)
 	}
 	stored, err := readRange(ctx, r, seg.Offset, seg.Length)
 	if err != nil {
