@@ -27,16 +27,13 @@ func PointerFree[V any]() bool { return pointerFree(reflect.TypeFor[V]()) }
 // it cannot be encoded either.
 func CloneOf[V any]() (clone func(dst, src *V), err error) {
 	rt := reflect.TypeFor[V]()
-	d := cloneDeriver{seen: map[reflect.Type]*cloner{}}
+	d := cloneDeriver{seen: map[cloneKey]*cloner{}}
 	c, err := d.derive(rt, rootPath(rt), false, 0)
 	if err != nil || c == nil {
 		return nil, err
 	}
-	switch any((*V)(nil)).(type) {
-	case interface{ Clone() V }:
+	if _, ok := any((*V)(nil)).(interface{ Clone() V }); ok && !nilable(rt) {
 		return func(dst, src *V) { *dst = any(src).(interface{ Clone() V }).Clone() }, nil
-	case interface{ Clone() *V }:
-		return func(dst, src *V) { *dst = *any(src).(interface{ Clone() *V }).Clone() }, nil
 	}
 	return func(dst, src *V) {
 		*dst = *src
@@ -54,6 +51,7 @@ type cloner struct {
 	rt        reflect.Type
 	elem      *cloner
 	parts     []clonePart // of structs
+	done      bool        // derived to the end
 	unshareFn func(c *cloner, s *cloning, p unsafe.Pointer, depth int)
 }
 
@@ -149,11 +147,8 @@ func unshareMap(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
 // unshareMethod calls the Clone method of a type inside V.
 func unshareMethod(c *cloner, _ *cloning, p unsafe.Pointer, _ int) {
 	v := reflect.NewAt(c.rt, p)
-	switch c.rt.Kind() {
-	case reflect.Slice, reflect.Map:
-		if v.Elem().IsNil() {
-			return
-		}
+	if nilable(c.rt) && v.Elem().IsNil() {
+		return
 	}
 	copied := v.MethodByName("Clone").Call(nil)[0]
 	if copied.Type() != c.rt {
@@ -164,18 +159,25 @@ func unshareMethod(c *cloner, _ *cloning, p unsafe.Pointer, _ int) {
 
 // cloneDeriver derives the cloners of one root type.
 type cloneDeriver struct {
-	// seen holds every cloner by its type, also while it is being derived.
-	seen map[reflect.Type]*cloner
+	// seen holds every cloner, also while it is being derived.
+	seen map[cloneKey]*cloner
 }
 
-// derive returns the cloner of rt, nil if assignment copies it. hidden says that
-// rt is inside a type that encodes itself, whose fields need not be a tree.
+// cloneKey is a type and whether it is hidden: inside a type with unexported
+// fields or a codec of its own, where values need not be trees.
+type cloneKey struct {
+	rt     reflect.Type
+	hidden bool
+}
+
+// derive returns the cloner of rt, nil if assignment copies it.
 func (d *cloneDeriver) derive(rt reflect.Type, path string, hidden bool, depth int) (*cloner, error) {
 	if everyPart(rt, sharable) || immutable(rt) {
 		return nil, nil
 	}
-	if c, ok := d.seen[rt]; ok {
-		if hidden {
+	key := cloneKey{rt, hidden}
+	if c, ok := d.seen[key]; ok {
+		if hidden && !c.done {
 			return nil, refuse(path, rt, "it may refer to itself: give it a Clone method")
 		}
 		return c, nil
@@ -184,22 +186,31 @@ func (d *cloneDeriver) derive(rt reflect.Type, path string, hidden bool, depth i
 		return nil, refuse(path, rt, fmt.Sprintf("nested more than %d types deep", maxTypeDepth))
 	}
 	c := &cloner{rt: rt}
-	d.seen[rt] = c
+	d.seen[key] = c
 	if hasClone(rt) {
-		c.unshareFn = unshareMethod
+		c.unshareFn, c.done = unshareMethod, true
 		return c, nil
 	}
-	fam, err := familyOf(rt, path)
-	if err != nil {
+	if err := d.parts(c, path, hidden || hides(rt, path), depth+1); err != nil {
 		return nil, err
 	}
-	if err := d.parts(c, path, hidden || fam != nil, depth+1); err != nil {
-		return nil, err
-	}
-	if hidden {
-		delete(d.seen, rt) // seen again below itself only is what is refused
-	}
+	c.done = true
 	return c, nil
+}
+
+// hides reports whether what rt refers to is its own business.
+func hides(rt reflect.Type, path string) bool {
+	if fam, err := familyOf(rt, path); fam != nil || err != nil {
+		return true
+	}
+	if rt.Kind() == reflect.Struct {
+		for i := range rt.NumField() {
+			if f := rt.Field(i); !f.IsExported() && !f.Anonymous {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (d *cloneDeriver) parts(c *cloner, path string, hidden bool, depth int) (err error) {
@@ -255,6 +266,10 @@ func hasClone(rt reflect.Type) bool {
 	}
 	out := m.Type.Out(0)
 	return out == rt || out == reflect.PointerTo(rt)
+}
+
+func nilable(rt reflect.Type) bool {
+	return rt.Kind() == reflect.Slice || rt.Kind() == reflect.Map
 }
 
 // immutable reports whether rt refers to nothing that can be written through it,

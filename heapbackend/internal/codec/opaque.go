@@ -153,10 +153,10 @@ func promoted(rt reflect.Type, f *family) bool {
 func (n *node) setOpaque(fam *family) {
 	n.leaf(opOpaque, fam.kind, 0, 1)
 	n.schema.Name = n.rt.String()
-	nilable := fam.nils && (n.rt.Kind() == reflect.Map || n.rt.Kind() == reflect.Slice)
+	nils := fam.nils && nilable(n.rt)
 	n.opaque.append = func(b []byte, p unsafe.Pointer) ([]byte, error) {
 		v := reflect.NewAt(n.rt, p)
-		if nilable && v.Elem().IsNil() {
+		if nils && v.Elem().IsNil() {
 			return wire.AppendNil(b), nil
 		}
 		before := len(b)

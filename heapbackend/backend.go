@@ -1,0 +1,153 @@
+package heapbackend
+
+import (
+	"fmt"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/cow"
+	"github.com/heapstate/heapstate/keygroups"
+)
+
+// Config describes the part of a job's keyed state that one backend holds.
+type Config struct {
+	// M is the job's max parallelism, the number of its key groups: 1 to keygroups.Max. Required.
+	M int
+	// Range is the key groups this backend holds, within [0, M). Required, not empty.
+	Range keygroups.Range
+	// Seed is the job's hash seed. All backends of a job use one.
+	Seed uint64
+	// RefuseUnknown makes a restore fail with ErrUnknownState if the checkpoint holds a state that is not registered.
+	// By default such a state is carried, unread, into every later snapshot.
+	RefuseUnknown bool
+	// VerifyFrozen makes every capture hash what it froze, and every later read of the snapshot compare: it finds
+	// programs that write through what Get returned, and names the state. It makes a capture as slow as an encode: a
+	// debugging aid.
+	VerifyFrozen bool
+}
+
+// Backend is the keyed state of one task: any number of named, typed states, each partitioned into the key groups of
+// the backend's range, all with keys of type K.
+//
+// It belongs to one goroutine at a time. Snapshots are free to all, and so are StageBlock and StageSnapshot.
+type Backend[K comparable] struct {
+	core
+	hasher keygroups.Hasher[K]
+	keys   keyCodec[K]
+}
+
+// AnyBackend is a Backend without its key type: what checkpointing and recovery need of it.
+type AnyBackend interface {
+	// Config returns what the backend was made with.
+	Config() Config
+	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has.
+	Schema() []byte
+	// Capture takes a snapshot. Owner only.
+	Capture() (*Snapshot, error)
+	// Err returns the error that made the backend refuse further use, if any.
+	Err() error
+	// StageBlock decodes one key group that Snapshot.AppendGroup wrote. Any goroutine, also several at once, but not
+	// while states are being registered.
+	StageBlock(schema []byte, group int, block []byte) (*Staged, error)
+	// StageSnapshot prepares to take one key group over from a snapshot, sharing its memory. As StageBlock.
+	StageSnapshot(s *Snapshot, group int) (*Staged, error)
+	// StageEmpty prepares to make one key group empty. As StageBlock.
+	StageEmpty(group int) (*Staged, error)
+	// Install makes staged groups the content of the backend's: all of them or, if there is an error, none. Owner only.
+	Install(staged []*Staged) error
+	// Close ends the backend; operations then return ErrClosed. Snapshots stay readable.
+	Close() error
+}
+
+// New returns an empty backend with keys of type K: strings, integers, floats, booleans, and arrays and structs of
+// these (package keygroups says exactly which). Errors: ErrConfig, keygroups.ErrKeyType, ErrStateType.
+func New[K comparable](cfg Config) (*Backend[K], error) {
+	if cfg.M < 1 || cfg.M > keygroups.Max {
+		return nil, fmt.Errorf("%w: max parallelism %d is not in [1, %d]", ErrConfig, cfg.M, keygroups.Max)
+	}
+	if r := cfg.Range; r.First < 0 || r.First >= r.End || r.End > cfg.M {
+		return nil, fmt.Errorf("%w: key groups %v are not a non-empty part of [0,%d)", ErrConfig, r, cfg.M)
+	}
+	h, err := keygroups.NewHasher[K](cfg.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("heapbackend: %w", err)
+	}
+	keys, err := newKeyCodec[K](h)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend[K]{hasher: h, keys: keys}
+	b.core = core{cfg: cfg, space: cow.NewSpace(), byName: map[string]state{}, keyType: h.Type()}
+	return b, nil
+}
+
+// Owner is what makes backends for a task: a recovery.Task, or the task of another engine.
+type Owner interface {
+	// BackendConfig returns the configuration of the task's backend.
+	BackendConfig() Config
+	// Attach tells the owner of the task's backend. It is called once; a second call is an error.
+	Attach(AnyBackend) error
+}
+
+// For returns the backend of a task's key groups, empty, and attaches it to the task, which captures it at checkpoints
+// and restores it. Errors are those of New and of Attach.
+func For[K comparable](o Owner) (*Backend[K], error) {
+	b, err := New[K](o.BackendConfig())
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Attach(b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// core is the part of a backend that does not depend on its key type.
+type core struct {
+	guard   guard
+	cfg     Config
+	keyType string
+	space   *cow.Space
+	states  []state // in the order of registration, which is the order of the schema
+	byName  map[string]state
+	carried []carried // states of the restored checkpoint that are not registered
+}
+
+// state is one registered state without its types.
+type state interface {
+	described() *stateInfo
+	freeze() frozen
+	// stage decodes the records of one group; the result installs them. Any goroutine.
+	stage(group int, entries uint64, records []byte) (install func(), err error)
+	// stageFrozen is stage for a group of another backend's frozen state; it shares memory where the types are the same.
+	stageFrozen(f frozen, group int) (install func(), err error)
+	// empty returns what makes one group empty.
+	empty(group int) (install func())
+}
+
+// frozen is one state of a snapshot.
+type frozen interface {
+	described() *stateInfo
+	// appendGroup appends the records of a group.
+	appendGroup(dst []byte, group int) ([]byte, error)
+	entries(group int) uint64
+	// shares reports whether the values may hold references that a program could write through.
+	shares() bool
+}
+
+// Config returns what the backend was made with.
+func (c *core) Config() Config { return c.cfg }
+
+// Err returns the error that made the backend refuse further use: ErrConcurrent, ErrGroup, ErrFull, ErrClosed or what a
+// Clone function's misbehaviour led to; nil while it is usable.
+func (c *core) Err() error { return c.guard.failed() }
+
+// Close ends the backend and lets go of memory kept for reuse. Idempotent; it never fails. It may be called by a
+// supervisor once the owner goroutine has ended.
+func (c *core) Close() error {
+	if c.guard.close() {
+		c.space.Close()
+	}
+	return nil
+}
+
+// groups returns the number of key groups of the backend.
+func (c *core) groups() int { return c.cfg.Range.Len() }

@@ -1,0 +1,125 @@
+package heapbackend
+
+import "fmt"
+
+// carried is a state of the restored checkpoint that is not registered: it goes into every snapshot as it came.
+//
+// Invariant: groups is never changed once a snapshot may hold it; installs make a new one.
+type carried struct {
+	info   *stateInfo
+	groups map[int]carriedGroup
+}
+
+// carriedGroup is what one key group holds of such a state: its records, or where they are.
+type carriedGroup struct {
+	info    *stateInfo
+	group   int
+	n       uint64
+	records []byte
+	from    frozen // of an adopted snapshot, whose view the space has pinned
+}
+
+func (g *carriedGroup) append(dst []byte) ([]byte, error) {
+	if g.from != nil {
+		return g.from.appendGroup(dst, g.group)
+	}
+	return append(dst, g.records...), nil
+}
+
+func (c *carried) described() *stateInfo { return c.info }
+func (c *carried) shares() bool          { return false }
+
+func (c *carried) entries(group int) uint64 { return c.groups[group].n }
+
+func (c *carried) appendGroup(dst []byte, group int) ([]byte, error) {
+	g, ok := c.groups[group]
+	if !ok {
+		return dst, nil
+	}
+	return g.append(dst)
+}
+
+// checkCarried refuses staged groups, and groups carried already, that give one state two meanings, and a state that was
+// registered since it was staged.
+func (c *core) checkCarried(staged []*Staged) error {
+	infos := map[string]*stateInfo{}
+	for i := range c.carried {
+		infos[c.carried[i].info.name] = c.carried[i].info
+	}
+	for _, s := range staged {
+		for _, g := range s.carried {
+			if c.byName[g.info.name] != nil {
+				return fmt.Errorf("%w: state %q was registered after group %d was staged", ErrMismatch, g.info.name, s.group)
+			}
+			if old := infos[g.info.name]; old != nil && !old.same(g.info) {
+				return mismatch(old, g.info)
+			}
+			infos[g.info.name] = g.info
+		}
+	}
+	return nil
+}
+
+// installCarried replaces what the installed groups hold of unregistered states.
+func (c *core) installCarried(installed map[int]bool, staged []*Staged) {
+	var next []carried
+	index := map[string]int{}
+	put := func(g carriedGroup) {
+		i, ok := index[g.info.name]
+		if !ok {
+			i = len(next)
+			index[g.info.name] = i
+			next = append(next, carried{info: g.info, groups: map[int]carriedGroup{}})
+		}
+		next[i].groups[g.group] = g
+	}
+	for _, old := range c.carried {
+		for group, g := range old.groups {
+			if !installed[group] {
+				put(g)
+			}
+		}
+	}
+	for _, s := range staged {
+		for _, g := range s.carried {
+			put(g)
+		}
+	}
+	c.carried = next
+}
+
+// claimCarried makes what was carried under the name of a state that is being registered its content.
+func (c *core) claimCarried(s state) error {
+	for i := range c.carried {
+		old := &c.carried[i]
+		if old.info.name != s.described().name {
+			continue
+		}
+		if !s.described().same(old.info) {
+			return mismatch(s.described(), old.info)
+		}
+		var installs []func()
+		for group, g := range old.groups {
+			install, err := g.stageInto(s, group)
+			if err != nil {
+				return err
+			}
+			installs = append(installs, install)
+		}
+		for _, f := range installs {
+			f()
+		}
+		rest := make([]carried, 0, len(c.carried)-1)
+		rest = append(rest, c.carried[:i]...)
+		c.carried = append(rest, c.carried[i+1:]...)
+		return nil
+	}
+	return nil
+}
+
+func (g *carriedGroup) stageInto(s state, group int) (func(), error) {
+	if g.from != nil {
+		return s.stageFrozen(g.from, group)
+	}
+	return s.stage(group, g.n, g.records)
+}

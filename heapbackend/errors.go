@@ -1,0 +1,59 @@
+package heapbackend
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The errors of this package that a caller may act on. All are matched with errors.Is.
+var (
+	// ErrClosed is returned by a backend that was closed.
+	ErrClosed = errors.New("heapbackend: backend is closed")
+	// ErrReleased is returned by a snapshot whose handle was released.
+	ErrReleased = errors.New("heapbackend: snapshot is released")
+	// ErrConcurrent says that a backend was entered while an operation on it was running: from a second goroutine, or
+	// from inside an Update function. The backend refuses all further use, since its content can no longer be trusted;
+	// restore it from its last checkpoint.
+	ErrConcurrent = errors.New("heapbackend: backend used by two goroutines at once, or from inside an Update function")
+	// ErrGroup says that a key, or a group to restore, is outside the key groups of the backend: the record was routed
+	// to the wrong task.
+	ErrGroup = errors.New("heapbackend: key group outside the backend's range")
+	// ErrConfig is returned by New and For for a configuration that cannot be.
+	ErrConfig = errors.New("heapbackend: invalid configuration")
+	// ErrStateName says that a state's name is empty or longer than MaxStateName bytes.
+	ErrStateName = errors.New("heapbackend: invalid state name")
+	// ErrStateExists says that a state of that name and type is registered already.
+	ErrStateExists = errors.New("heapbackend: state registered twice")
+	// ErrStateType says that a key, value or element type cannot be kept, or that a name is registered with another type.
+	ErrStateType = errors.New("heapbackend: unusable state type")
+	// ErrSchema says that what was written is not what is registered: another kind, key type or value type. The error
+	// is a *SchemaError.
+	ErrSchema = errors.New("heapbackend: schema mismatch")
+	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set.
+	ErrUnknownState = errors.New("heapbackend: checkpoint holds an unregistered state")
+	// ErrMismatch says that a snapshot belongs to another job: another number of key groups, seed or key type.
+	ErrMismatch = errors.New("heapbackend: snapshot of another job")
+	// ErrCorrupt says that bytes are not what a backend writes.
+	ErrCorrupt = errors.New("heapbackend: corrupt group")
+	// ErrFull says that more keys have one hash than a table holds, or that one state's part of one key group is larger
+	// than its format can say (4 GiB).
+	ErrFull = errors.New("heapbackend: state too large")
+	// ErrFrozen says that a value a snapshot shares was changed behind the backend's back (Config.VerifyFrozen found
+	// it): the program wrote through what Get returned, or kept what it gave to Put. The error names the state.
+	ErrFrozen = errors.New("heapbackend: a snapshot's value was modified")
+)
+
+// SchemaError says how a written state differs from the registered one. It matches ErrSchema.
+type SchemaError struct {
+	State      string // name of the state
+	Registered string // what the program registered, as Go would write it
+	Written    string // what the bytes or the snapshot hold
+}
+
+func (e *SchemaError) Error() string {
+	return fmt.Sprintf("heapbackend: state %q is registered as %s but was written as %s; register it as it was written, or under another name",
+		e.State, e.Registered, e.Written)
+}
+
+// Unwrap returns ErrSchema.
+func (e *SchemaError) Unwrap() error { return ErrSchema }

@@ -1,0 +1,292 @@
+package heapbackend
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/cow"
+	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
+)
+
+// keyed is what every kind of state is made of: for each key group a table from key to entry. The kinds differ in what
+// an entry is: the value itself, a list's chunks, a map's table.
+type keyed[K comparable, E any] struct {
+	core   *core
+	info   stateInfo
+	keys   keyCodec[K]
+	layout layout[E]
+	pool   *cow.Pool[K, E]
+	tables []cow.Table[K, E] // by group, from the first of the backend's range
+}
+
+// layout is how entries are written and read.
+type layout[E any] struct {
+	append func(dst []byte, e *E) ([]byte, error)
+	// decoder returns what reads entries into tables of that space. The decoder belongs to one goroutine.
+	decoder  func(space *cow.Space) func(r *wire.Reader, e *E) error
+	refs     bool // a program's write could reach what an entry refers to
+	pointers bool // entries hold pointers of any kind
+}
+
+// register adds a state to the backend; a state of the restored checkpoint that was carried under its name becomes its
+// content.
+func register[K comparable, E any](b *Backend[K], info stateInfo, l layout[E]) (*keyed[K, E], error) {
+	if !b.guard.enter() {
+		return nil, b.guard.refused()
+	}
+	defer b.guard.leave()
+	info.key = b.keyType
+	if len(info.name) < 1 || len(info.name) > MaxStateName {
+		return nil, fmt.Errorf("%w: %q must have 1 to %d bytes", ErrStateName, info.name, MaxStateName)
+	}
+	if old := b.byName[info.name]; old != nil {
+		if o := old.described(); !o.same(&info) {
+			return nil, fmt.Errorf("%w: %q is registered as %s and cannot be %s too", ErrStateType, info.name, o, &info)
+		}
+		return nil, fmt.Errorf("%w: %q", ErrStateExists, info.name)
+	}
+	if len(b.states) >= MaxStates {
+		return nil, fmt.Errorf("%w: a backend holds at most %d states", ErrConfig, MaxStates)
+	}
+	s := &keyed[K, E]{core: &b.core, info: info, keys: b.keys, layout: l}
+	s.pool = s.newPool(b.space)
+	s.tables = make([]cow.Table[K, E], b.groups())
+	for i := range s.tables {
+		s.tables[i] = *cow.NewTable(s.pool)
+	}
+	if err := b.claimCarried(s); err != nil {
+		return nil, err
+	}
+	b.states = append(b.states, s)
+	b.byName[info.name] = s
+	return s, nil
+}
+
+func (s *keyed[K, E]) newPool(space *cow.Space) *cow.Pool[K, E] {
+	h := s.keys.hasher
+	return cow.NewPool[K, E](space, cow.PoolOptions[K]{
+		Hash: func(k K) uint64 { return h.Hash(k) }, Equal: s.keys.equal,
+		References: s.layout.refs, Pointers: s.layout.pointers || s.keys.pointers,
+	})
+}
+
+func (s *keyed[K, E]) described() *stateInfo { return &s.info }
+
+// hash returns the hash of a key: inlined for the commonest keys.
+func (s *keyed[K, E]) hash(k K) uint64 {
+	if h, ok := s.keys.hasher.HashWord(k); ok {
+		return h
+	}
+	return s.keys.hasher.Hash(k)
+}
+
+// table returns the table of a hash's key group, nil if the group is not the backend's.
+func (s *keyed[K, E]) table(hash uint64) *cow.Table[K, E] {
+	i := uint(keygroups.Of(hash, s.core.cfg.M) - s.core.cfg.Range.First)
+	if i >= uint(len(s.tables)) {
+		return nil
+	}
+	return &s.tables[i]
+}
+
+// foreign is the failure of a key that belongs to another task. Whatever routed it here will route more.
+func (s *keyed[K, E]) foreign(hash uint64) error {
+	return s.core.guard.fail(fmt.Errorf("%w: a key of state %q is in group %d, this backend holds %v",
+		ErrGroup, s.info.name, keygroups.Of(hash, s.core.cfg.M), s.core.cfg.Range))
+}
+
+// get returns the entry of a key, nil if there is none or the backend refuses use.
+func (s *keyed[K, E]) get(k K) *E {
+	if !s.core.guard.enter() {
+		s.core.guard.refused()
+		return nil
+	}
+	hash := s.hash(k)
+	t := s.table(hash)
+	if t == nil {
+		s.foreign(hash)
+		return nil
+	}
+	e := t.Get(hash, k)
+	s.core.guard.leave()
+	return e
+}
+
+// upsert returns the entry of a key for writing. Without an error the caller leaves the guard when it has written.
+func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
+	if !s.core.guard.enter() {
+		return nil, false, false, s.core.guard.refused()
+	}
+	hash := s.hash(k)
+	t := s.table(hash)
+	if t == nil {
+		return nil, false, false, s.foreign(hash)
+	}
+	e, inserted, fresh, err = t.Upsert(hash, k)
+	if err != nil {
+		err = s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+	}
+	return e, inserted, fresh, err
+}
+
+// Delete removes what the state holds for a key; a key that holds nothing is no error. Errors: ErrGroup, ErrConcurrent,
+// ErrClosed. O(1).
+func (s *keyed[K, E]) Delete(k K) error {
+	if !s.core.guard.enter() {
+		return s.core.guard.refused()
+	}
+	hash := s.hash(k)
+	t := s.table(hash)
+	if t == nil {
+		return s.foreign(hash)
+	}
+	t.Delete(hash, k)
+	s.core.guard.leave()
+	return nil
+}
+
+// Keys returns the number of keys the state holds something for. O(key groups).
+func (s *keyed[K, E]) Keys() int {
+	n := 0
+	for i := range s.tables {
+		n += s.tables[i].Len()
+	}
+	return n
+}
+
+// Name returns the name the state is registered under.
+func (s *keyed[K, E]) Name() string { return s.info.name }
+
+// all yields every entry of a view of the state taken when the loop begins, so that the loop's body may write.
+func (s *keyed[K, E]) all(yield func(K, *E) bool) {
+	if !s.core.guard.enter() {
+		s.core.guard.refused()
+		return
+	}
+	view := s.core.space.Capture()
+	defer view.Release()
+	f := s.view()
+	s.core.guard.leave()
+	f.all(yield)
+}
+
+// view freezes the tables as they are; it belongs to a Capture of the space.
+func (s *keyed[K, E]) view() *frozenKeyed[K, E] {
+	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], len(s.tables)), first: s.core.cfg.Range.First}
+	for i := range s.tables {
+		f.tables[i] = s.tables[i].Freeze()
+	}
+	return f
+}
+
+func (s *keyed[K, E]) freeze() frozen { return s.view() }
+
+// frozenKeyed is one state of a snapshot. It reads only what never changes of its state: descriptions and codecs.
+type frozenKeyed[K comparable, E any] struct {
+	state  *keyed[K, E]
+	tables []cow.Frozen[K, E]
+	first  int
+}
+
+func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
+
+func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.refs }
+
+func (f *frozenKeyed[K, E]) entries(group int) uint64 { return uint64(f.tables[group-f.first].Len()) }
+
+func (f *frozenKeyed[K, E]) all(yield func(K, *E) bool) {
+	for i := range f.tables {
+		for k, e := range f.tables[i].All() {
+			if !yield(k, e) {
+				return
+			}
+		}
+	}
+}
+
+func (f *frozenKeyed[K, E]) appendGroup(dst []byte, group int) ([]byte, error) {
+	start, keys, l := len(dst), f.state.keys.codec, &f.state.layout
+	var err error
+	for k, e := range f.tables[group-f.first].All() {
+		dst = wire.AppendArrayLen(dst, 2)
+		if dst, err = keys.Append(dst, &k); err == nil {
+			dst, err = l.append(dst, e)
+		}
+		if err != nil {
+			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+		}
+	}
+	return dst, nil
+}
+
+// get returns the entry of a key in the snapshot, nil if there is none.
+func (f *frozenKeyed[K, E]) get(k K) *E {
+	hash := f.state.hash(k)
+	i := uint(keygroups.Of(hash, f.state.core.cfg.M) - f.first)
+	if i >= uint(len(f.tables)) {
+		return nil
+	}
+	return f.tables[i].Get(hash, k)
+}
+
+func (s *keyed[K, E]) empty(group int) func() {
+	return func() { s.tables[group-s.core.cfg.Range.First].Clear() }
+}
+
+func (s *keyed[K, E]) stage(group int, entries uint64, records []byte) (func(), error) {
+	// A record is two bytes and an array header at the least.
+	if entries > uint64(len(records))/3 {
+		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
+	}
+	space := cow.NewSpace()
+	t := cow.NewTableFor(s.newPool(space), int(entries))
+	r := wire.NewReader(records)
+	decode := s.layout.decoder(space)
+	for range entries {
+		if err := s.decodeRecord(r, group, t, decode); err != nil {
+			return nil, fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
+		}
+	}
+	if r.Len() > 0 {
+		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
+	}
+	return func() { s.tables[group-s.core.cfg.Range.First].Take(t) }, nil
+}
+
+func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E], decode func(*wire.Reader, *E) error) error {
+	if n := r.ArrayLen(); n != 2 && r.Err() == nil {
+		return fmt.Errorf("a record of %d parts", n)
+	}
+	var k K
+	if err := s.keys.codec.Decode(r, &k); err != nil {
+		return err
+	}
+	hash := s.hash(k)
+	if g := keygroups.Of(hash, s.core.cfg.M); g != group {
+		return fmt.Errorf("a key of group %d in group %d", g, group)
+	}
+	e, inserted, _, err := t.Upsert(hash, k)
+	if err != nil {
+		return err
+	}
+	if !inserted {
+		return fmt.Errorf("the same key twice")
+	}
+	return decode(r, e)
+}
+
+func (s *keyed[K, E]) stageFrozen(f frozen, group int) (func(), error) {
+	if o := f.described(); !o.same(&s.info) {
+		return nil, mismatch(&s.info, o)
+	}
+	same, ok := f.(*frozenKeyed[K, E])
+	if !ok { // the same bytes, but other Go types
+		records, err := f.appendGroup(nil, group)
+		if err != nil {
+			return nil, err
+		}
+		return s.stage(group, f.entries(group), slices.Clip(records))
+	}
+	return func() { s.tables[group-s.core.cfg.Range.First].Adopt(same.tables[group-same.first]) }, nil
+}

@@ -1,0 +1,217 @@
+package heapbackend
+
+import (
+	"iter"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/cow"
+	"github.com/heapstate/heapstate/internal/wire"
+)
+
+// List is a state that holds a sequence of elements of type V for each key. An append costs O(1) whatever the length,
+// after a capture too: the elements stand in chunks, of which a snapshot and the backend share all but the last.
+//
+// Elements belong to the state once appended, and must not be modified then.
+type List[K comparable, V any] struct {
+	*keyed[K, chunks[V]]
+}
+
+// chunks is a list: its last chunk, from which the earlier ones are reached, and its length.
+type chunks[V any] struct {
+	last *chunk[V]
+	n    int
+}
+
+// chunk holds consecutive elements.
+//
+// Invariant: elems is appended to only while epoch is newer than what any snapshot sees; elements never change.
+type chunk[V any] struct {
+	before *chunk[V]
+	epoch  uint64
+	elems  []V
+}
+
+const (
+	firstChunk = 4
+	lastChunk  = 256 // what an append after a capture copies at most
+)
+
+// add appends one element. space is the clock that the chunks' epochs belong to.
+func (c *chunks[V]) add(space *cow.Space, v V) {
+	l := c.last
+	switch {
+	case l == nil:
+		l = &chunk[V]{epoch: space.Epoch(), elems: make([]V, 0, firstChunk)}
+	case len(l.elems) == cap(l.elems):
+		size := min(2*cap(l.elems), lastChunk)
+		l = &chunk[V]{before: l, epoch: space.Epoch(), elems: make([]V, 0, size)}
+	case space.Shared(l.epoch):
+		elems := append(make([]V, 0, cap(l.elems)), l.elems...)
+		l = &chunk[V]{before: l.before, epoch: space.Epoch(), elems: elems}
+	}
+	l.elems = append(l.elems, v)
+	c.last = l
+	c.n++
+}
+
+// all yields the elements from first to last. It allocates one pointer for each chunk.
+func (c *chunks[V]) all(yield func(*V) bool) {
+	var first [16]*chunk[V]
+	order := first[:0]
+	for l := c.last; l != nil; l = l.before {
+		order = append(order, l)
+	}
+	left := c.n
+	for i := len(order) - 1; i >= 0; i-- {
+		elems := order[i].elems
+		for j := range elems[:min(left, len(elems))] {
+			if !yield(&elems[j]) {
+				return
+			}
+		}
+		left -= len(elems)
+	}
+}
+
+// NewList registers a list state; see NewValue for the arguments and errors. The Options are those of the elements;
+// Clone is not used, since elements never change.
+func NewList[V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*List[K, V], error) {
+	c, err := newValueCodec(opts)
+	if err != nil {
+		return nil, err
+	}
+	s, err := register(b, stateInfo{name: name, kind: kindList, codec: c.id, typ: c.typ}, layout[chunks[V]]{
+		append:   c.appendList,
+		decoder:  c.listDecoder,
+		pointers: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &List[K, V]{keyed: s}, nil
+}
+
+func (c *valueCodec[V]) appendList(dst []byte, l *chunks[V]) ([]byte, error) {
+	dst = wire.AppendArrayLen(dst, l.n)
+	var err error
+	for v := range l.all {
+		if dst, err = c.append(dst, v); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+func (c *valueCodec[V]) listDecoder(space *cow.Space) func(*wire.Reader, *chunks[V]) error {
+	return func(r *wire.Reader, l *chunks[V]) error {
+		for range r.ArrayLen() {
+			var v V
+			if err := c.decode(r, &v); err != nil {
+				return err
+			}
+			l.add(space, v)
+		}
+		return r.Err()
+	}
+}
+
+// Append adds elements to the end of a key's list. Errors as Value.Put. O(1) an element; after a capture the first
+// append to a list copies at most one chunk of 256 elements.
+func (s *List[K, V]) Append(k K, vs ...V) error {
+	if len(vs) == 0 {
+		return s.core.Err()
+	}
+	c, _, _, err := s.upsert(k)
+	if err != nil {
+		return err
+	}
+	for _, v := range vs {
+		c.add(s.core.space, v)
+	}
+	s.core.guard.leave()
+	return nil
+}
+
+// Set replaces a key's list; with no elements it is Delete. Errors as Value.Put. O(elements).
+func (s *List[K, V]) Set(k K, vs ...V) error {
+	if len(vs) == 0 {
+		return s.Delete(k)
+	}
+	c, _, _, err := s.upsert(k)
+	if err != nil {
+		return err
+	}
+	*c = chunks[V]{}
+	for _, v := range vs {
+		c.add(s.core.space, v)
+	}
+	s.core.guard.leave()
+	return nil
+}
+
+// Get yields the elements of a key from first to last, as they were when Get was called; the loop's body may append. The
+// elements must not be modified.
+func (s *List[K, V]) Get(k K) iter.Seq[V] {
+	var list chunks[V]
+	if c := s.get(k); c != nil {
+		list = *c
+	}
+	return list.seq()
+}
+
+// Len returns the number of elements of a key's list. O(1).
+func (s *List[K, V]) Len(k K) int {
+	if c := s.get(k); c != nil {
+		return c.n
+	}
+	return 0
+}
+
+// All yields every key and its elements as they were when the loop began; otherwise as Value.All.
+func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.all) }
+
+// At returns the state as it is in a snapshot; see Value.At.
+func (s *List[K, V]) At(snap *Snapshot) (*ListView[K, V], error) {
+	f, err := frozenOf(s.keyed, snap)
+	if err != nil {
+		return nil, err
+	}
+	return &ListView[K, V]{f: f, snap: snap}, nil
+}
+
+// ListView is a List as it was at a capture; see ValueView.
+type ListView[K comparable, V any] struct {
+	f    *frozenKeyed[K, chunks[V]]
+	snap *Snapshot
+}
+
+// Get yields the elements of a key from first to last.
+func (w *ListView[K, V]) Get(k K) iter.Seq[V] {
+	var list chunks[V]
+	if release, err := w.snap.hold(); err == nil {
+		defer release()
+		if c := w.f.get(k); c != nil {
+			list = *c
+		}
+	}
+	return list.seq()
+}
+
+// All yields every key and its elements.
+func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(held(w.snap, w.f.all)) }
+
+// seq yields the elements: those present now, since chunks only ever gain elements behind them.
+func (c chunks[V]) seq() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		for v := range c.all {
+			if !yield(*v) {
+				return
+			}
+		}
+	}
+}
+
+func lists[K, V any](all func(func(K, *chunks[V]) bool)) iter.Seq2[K, iter.Seq[V]] {
+	return func(yield func(K, iter.Seq[V]) bool) {
+		all(func(k K, c *chunks[V]) bool { return yield(k, c.seq()) })
+	}
+}

@@ -1,0 +1,281 @@
+package heapbackend
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/cow"
+	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
+)
+
+// Map is a state that holds a map from MK to V for each key. A put costs O(1) whatever the size, after a capture too:
+// each map is a table of the kind the state itself is made of.
+//
+// Values are subject to the rules of Value.
+type Map[K, MK comparable, V any] struct {
+	*keyed[K, inner[MK, V]]
+	sub   keyCodec[MK]
+	maps  *cow.Pool[MK, V] // of the tables inside
+	clone func(dst, src *V)
+}
+
+// inner is the map of one key.
+//
+// Invariant: table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table was
+// made by a restore, in another space.
+type inner[MK comparable, V any] struct {
+	table *cow.Table[MK, V]
+	epoch uint64
+}
+
+// NewMap registers a map state; see NewValue for the arguments and errors. MK may be what a backend's key may be. The
+// Options are those of the values.
+func NewMap[MK comparable, V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*Map[K, MK, V], error) {
+	c, err := newValueCodec(opts)
+	if err != nil {
+		return nil, err
+	}
+	h, err := keygroups.NewHasher[MK](b.cfg.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("heapbackend: state %q: %w", name, err)
+	}
+	sub, err := newKeyCodec(h)
+	if err != nil {
+		return nil, err
+	}
+	m := &mapCodec[MK, V]{sub: sub, value: c}
+	s, err := register(b, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
+		append: m.append, decoder: m.decoder, pointers: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(b.space), clone: c.clone}, nil
+}
+
+// mapCodec writes and reads maps as an array of alternating keys and values.
+type mapCodec[MK comparable, V any] struct {
+	sub   keyCodec[MK]
+	value valueCodec[V]
+}
+
+func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
+	h := m.sub.hasher
+	return cow.NewPool[MK, V](space, cow.PoolOptions[MK]{
+		Hash: func(k MK) uint64 { return h.Hash(k) }, Equal: m.sub.equal,
+		References: m.value.clone != nil, Pointers: m.value.pointers || m.sub.pointers,
+	})
+}
+
+func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err error) {
+	f := e.table.Freeze()
+	dst = wire.AppendArrayLen(dst, 2*f.Len())
+	for k, v := range f.All() {
+		if dst, err = m.sub.codec.Append(dst, &k); err != nil {
+			return dst, err
+		}
+		if dst, err = m.value.append(dst, v); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+func (m *mapCodec[MK, V]) decoder(space *cow.Space) func(*wire.Reader, *inner[MK, V]) error {
+	pool := m.newPool(space)
+	return func(r *wire.Reader, e *inner[MK, V]) error {
+		n := r.ArrayLen()
+		if n == 0 || n%2 != 0 {
+			r.Fail(fmt.Errorf("a map of %d keys and values", n))
+			return r.Err()
+		}
+		e.table = cow.NewTableFor(pool, n/2)
+		for range n / 2 {
+			if err := m.decodeEntry(r, e.table); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (m *mapCodec[MK, V]) decodeEntry(r *wire.Reader, t *cow.Table[MK, V]) error {
+	var k MK
+	if err := m.sub.codec.Decode(r, &k); err != nil {
+		return err
+	}
+	v, inserted, _, err := t.Upsert(m.sub.hasher.Hash(k), k)
+	if err == nil && !inserted {
+		err = fmt.Errorf("a map holds the same key twice")
+	}
+	if err != nil {
+		return err
+	}
+	return m.value.decode(r, v)
+}
+
+// subHash returns the hash of a key inside a map.
+func (s *Map[K, MK, V]) subHash(mk MK) uint64 {
+	if h, ok := s.sub.hasher.HashWord(mk); ok {
+		return h
+	}
+	return s.sub.hasher.Hash(mk)
+}
+
+// own makes the map of a key ready to be written.
+func (s *Map[K, MK, V]) own(e *inner[MK, V]) *cow.Table[MK, V] {
+	switch space := s.core.space; {
+	case e.table == nil:
+		*e = inner[MK, V]{cow.NewTable(s.maps), space.Epoch()}
+	case e.epoch != space.Epoch() && space.Shared(e.epoch):
+		*e = inner[MK, V]{e.table.Fork(s.maps), space.Epoch()}
+	}
+	return e.table
+}
+
+// Get returns the value of a key in the map of k, and whether there is one. It must not be modified. O(1).
+func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
+	if e := s.get(k); e != nil {
+		if p := e.table.Get(s.subHash(mk), mk); p != nil {
+			return *p, true
+		}
+	}
+	return v, false
+}
+
+// Put sets the value of a key in the map of k. Errors as Value.Put. O(1).
+func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
+	p, _, err := s.entry(k, mk)
+	if err != nil {
+		return err
+	}
+	*p = v
+	s.core.guard.leave()
+	return nil
+}
+
+// Update calls fn with the value of a key in the map of k; see Value.Update.
+func (s *Map[K, MK, V]) Update(k K, mk MK, fn func(*V)) error {
+	p, fresh, err := s.entry(k, mk)
+	if err != nil {
+		return err
+	}
+	if !fresh && s.clone != nil {
+		var c V
+		s.clone(&c, p)
+		*p = c
+	}
+	fn(p)
+	s.core.guard.leave()
+	return nil
+}
+
+// entry is upsert for both keys.
+func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
+	e, inserted, _, err := s.upsert(k)
+	if err != nil {
+		return nil, false, err
+	}
+	v, _, fresh, err = s.own(e).Upsert(s.subHash(mk), mk)
+	if err != nil {
+		if inserted {
+			hash := s.hash(k)
+			s.table(hash).Delete(hash, k)
+		}
+		return nil, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+	}
+	return v, fresh, nil
+}
+
+// Remove removes one key from the map of k, and with the last one the map. Errors as Value.Delete. O(1).
+func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
+	e := s.get(k)
+	if e == nil || e.table.Get(s.subHash(mk), mk) == nil {
+		return s.core.Err()
+	}
+	e, _, _, err := s.upsert(k)
+	if err != nil {
+		return err
+	}
+	t := s.own(e)
+	t.Delete(s.subHash(mk), mk)
+	if t.Len() == 0 {
+		hash := s.hash(k)
+		s.table(hash).Delete(hash, k)
+	}
+	s.core.guard.leave()
+	return nil
+}
+
+// Len returns the size of the map of k. O(1).
+func (s *Map[K, MK, V]) Len(k K) int {
+	if e := s.get(k); e != nil {
+		return e.table.Len()
+	}
+	return 0
+}
+
+// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be modified.
+func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
+	return func(yield func(MK, V) bool) {
+		e := s.get(k)
+		if e == nil {
+			return
+		}
+		view := s.core.space.Capture()
+		defer view.Release()
+		e.seq()(yield)
+	}
+}
+
+// All yields every key and its map as they were when the loop began; otherwise as Value.All.
+func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return mapsOf(s.all) }
+
+// At returns the state as it is in a snapshot; see Value.At.
+func (s *Map[K, MK, V]) At(snap *Snapshot) (*MapView[K, MK, V], error) {
+	f, err := frozenOf(s.keyed, snap)
+	if err != nil {
+		return nil, err
+	}
+	return &MapView[K, MK, V]{f: f, snap: snap, hash: s.subHash}, nil
+}
+
+// MapView is a Map as it was at a capture; see ValueView.
+type MapView[K, MK comparable, V any] struct {
+	f    *frozenKeyed[K, inner[MK, V]]
+	snap *Snapshot
+	hash func(MK) uint64
+}
+
+// Get returns the value of a key in the map of k, and whether there was one.
+func (w *MapView[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
+	release, err := w.snap.hold()
+	if err != nil {
+		return v, false
+	}
+	defer release()
+	if e := w.f.get(k); e != nil {
+		if p := e.table.Get(w.hash(mk), mk); p != nil {
+			return *p, true
+		}
+	}
+	return v, false
+}
+
+// All yields every key and its map.
+func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
+	return mapsOf(held(w.snap, w.f.all))
+}
+
+// seq yields the entries of a map that is not written meanwhile.
+func (e *inner[MK, V]) seq() iter.Seq2[MK, V] {
+	f := e.table.Freeze()
+	return values(f.All())
+}
+
+func mapsOf[K, MK comparable, V any](all func(func(K, *inner[MK, V]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
+	return func(yield func(K, iter.Seq2[MK, V]) bool) {
+		all(func(k K, e *inner[MK, V]) bool { return yield(k, e.seq()) })
+	}
+}

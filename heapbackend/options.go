@@ -1,0 +1,108 @@
+package heapbackend
+
+import (
+	"fmt"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/codec"
+	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
+)
+
+// Codec writes and reads values of one type in a program's own way. It is called from several goroutines at once.
+type Codec[V any] interface {
+	// ID names the encoding and its version. It is recorded in every checkpoint; one that was written with another ID is
+	// refused.
+	ID() string
+	// Append appends exactly one msgpack value to dst. The same value must always give the same bytes.
+	Append(dst []byte, v *V) ([]byte, error)
+	// Decode reads one value from the start of src into *v, which is zero, and returns the rest of src. It must not keep
+	// src, must treat it as hostile, and returns an error rather than panic.
+	Decode(src []byte, v *V) (rest []byte, err error)
+}
+
+// Options are the choices of one state. The zero value is right for most.
+type Options[V any] struct {
+	// Codec replaces the derived one, which writes what msgpack/v5 would with structs as arrays.
+	Codec Codec[V]
+	// Clone makes *dst a deep copy of *src, for values that hold slices, maps or pointers. Without it a Clone method of V
+	// is used, else a deep copy derived from the type. It is called once for a value after a capture, before the value is
+	// first modified.
+	Clone func(dst, src *V)
+}
+
+// valueCodec is how values of one type are written, read, described and copied.
+type valueCodec[V any] struct {
+	id       string      // of a user's codec, else ""
+	typ      *codec.Type // of the derived codec, else nil
+	append   func(dst []byte, v *V) ([]byte, error)
+	decode   func(r *wire.Reader, v *V) error
+	clone    func(dst, src *V) // nil: plain assignment is a deep copy
+	pointers bool              // values hold pointers of any kind
+}
+
+func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
+	var o Options[V]
+	if len(opts) > 1 {
+		return c, fmt.Errorf("%w: more than one Options", ErrConfig)
+	}
+	if len(opts) == 1 {
+		o = opts[0]
+	}
+	c.pointers = !codec.PointerFree[V]()
+	if c.clone = o.Clone; c.clone == nil {
+		if c.clone, err = codec.CloneOf[V](); err != nil {
+			return c, fmt.Errorf("%w: %w; give Options.Clone", ErrStateType, err)
+		}
+	}
+	if o.Codec != nil {
+		if c.id = o.Codec.ID(); c.id == "" || len(c.id) > MaxStateName {
+			return c, fmt.Errorf("%w: a Codec's ID must have 1 to %d bytes", ErrConfig, MaxStateName)
+		}
+		c.append, c.decode = o.Codec.Append, userDecode(o.Codec)
+		return c, nil
+	}
+	derived, err := codec.For[V]()
+	if err != nil {
+		return c, fmt.Errorf("%w: %w; give Options.Codec", ErrStateType, err)
+	}
+	c.typ, c.append, c.decode = derived.Type(), derived.Append, derived.Decode
+	return c, nil
+}
+
+// userDecode gives a user's codec exactly one msgpack value and checks that it took all of it.
+func userDecode[V any](c Codec[V]) func(*wire.Reader, *V) error {
+	return func(r *wire.Reader, v *V) error {
+		raw := r.Raw()
+		if err := r.Err(); err != nil {
+			return err
+		}
+		rest, err := c.Decode(raw, v)
+		if err == nil && len(rest) > 0 {
+			err = fmt.Errorf("codec %q left %d bytes of a value unread", c.ID(), len(rest))
+		}
+		if err != nil {
+			r.Fail(err)
+		}
+		return err
+	}
+}
+
+// keyCodec is how keys of one type are hashed, compared, written and read.
+type keyCodec[K comparable] struct {
+	hasher   keygroups.Hasher[K]
+	equal    func(a, b K) bool // nil when == is right
+	codec    *codec.Codec[K]
+	pointers bool
+}
+
+func newKeyCodec[K comparable](h keygroups.Hasher[K]) (k keyCodec[K], err error) {
+	k.hasher = h
+	if k.codec, err = codec.For[K](); err != nil {
+		return k, fmt.Errorf("%w: key: %w", ErrStateType, err)
+	}
+	if !h.Exact() {
+		k.equal = h.Equal
+	}
+	k.pointers = !codec.PointerFree[K]()
+	return k, nil
+}

@@ -1,0 +1,235 @@
+package heapbackend
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/cow"
+	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
+)
+
+// Snapshot is a handle on a backend as it was at a capture. Its methods may be called from any goroutine. It must be
+// released, or the backend goes on copying what it could see.
+type Snapshot struct {
+	p      atomic.Pointer[point]
+	cfg    Config
+	schema []byte
+}
+
+// point is what all handles of a capture share.
+type point struct {
+	view   *cow.View
+	states []frozen
+	sums   map[int][]uint64 // Config.VerifyFrozen: by state, the hash of each group's records at the capture
+}
+
+// Capture takes a snapshot of all states. It must be called by the backend's owner, between operations; it touches no
+// data and allocates nothing proportional to it: O(states x key groups). From then on the first write to a page copies
+// it, until the snapshot is released. Errors: whatever made the backend refuse use (see Err).
+func (c *core) Capture() (*Snapshot, error) {
+	if !c.guard.enter() {
+		return nil, c.guard.refused()
+	}
+	p := &point{view: c.space.Capture(), states: make([]frozen, 0, len(c.states)+len(c.carried))}
+	for _, s := range c.states {
+		p.states = append(p.states, s.freeze())
+	}
+	for _, k := range c.carried {
+		p.states = append(p.states, &k)
+	}
+	snap := &Snapshot{cfg: c.cfg, schema: c.Schema()}
+	snap.p.Store(p)
+	c.guard.leave()
+	if c.cfg.VerifyFrozen {
+		if err := p.hash(c.cfg.Range); err != nil {
+			snap.Release()
+			return nil, err
+		}
+	}
+	return snap, nil
+}
+
+// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says.
+func (c *core) Schema() []byte {
+	infos := make([]*stateInfo, 0, len(c.states)+len(c.carried))
+	for _, s := range c.states {
+		infos = append(infos, s.described())
+	}
+	for i := range c.carried {
+		infos = append(infos, c.carried[i].described())
+	}
+	return appendSchema(nil, infos)
+}
+
+// Config returns the configuration of the backend that was captured.
+func (s *Snapshot) Config() Config { return s.cfg }
+
+// Range returns the key groups the snapshot holds.
+func (s *Snapshot) Range() keygroups.Range { return s.cfg.Range }
+
+// Schema describes the snapshot's states: msgpack, as docs/format.md says. The caller must not change it.
+func (s *Snapshot) Schema() []byte { return s.schema }
+
+// Retain returns a second handle on the same capture, to be released on its own. Error: ErrReleased.
+func (s *Snapshot) Retain() (*Snapshot, error) {
+	p := s.p.Load()
+	if p == nil || !p.view.Retain() {
+		return nil, ErrReleased
+	}
+	c := &Snapshot{cfg: s.cfg, schema: s.schema}
+	c.p.Store(p)
+	return c, nil
+}
+
+// Release gives the handle back; with the last handle the backend stops copying for the capture, and reuses the pages
+// that only it could see. Idempotent, and safe while another goroutine reads through the handle: that read completes.
+func (s *Snapshot) Release() {
+	if p := s.p.Swap(nil); p != nil {
+		p.view.Release()
+	}
+}
+
+// acquire keeps the capture alive until its view is released. Error: ErrReleased.
+func (s *Snapshot) acquire() (*point, error) {
+	p := s.p.Load()
+	if p == nil || !p.view.Retain() {
+		return nil, ErrReleased
+	}
+	return p, nil
+}
+
+// hold is acquire for callers that need only the release.
+func (s *Snapshot) hold() (release func(), err error) {
+	p, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	return p.view.Release, nil
+}
+
+// held makes a loop over a snapshot keep it alive; a loop over a released one yields nothing.
+func held[K, V any](s *Snapshot, all func(func(K, *V) bool)) func(func(K, *V) bool) {
+	return func(yield func(K, *V) bool) {
+		if release, err := s.hold(); err == nil {
+			defer release()
+			all(yield)
+		}
+	}
+}
+
+// frozenOf returns what snap holds of s.
+func frozenOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*frozenKeyed[K, E], error) {
+	p, err := snap.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.view.Release()
+	for _, f := range p.states {
+		if f.described().name != s.info.name {
+			continue
+		}
+		if same, ok := f.(*frozenKeyed[K, E]); ok && same.state == s {
+			return same, nil
+		}
+		return nil, fmt.Errorf("%w: state %q", ErrMismatch, s.info.name)
+	}
+	return nil, fmt.Errorf("%w: state %q", ErrUnknownState, s.info.name)
+}
+
+// Entries returns the number of entries of a key group over all states, 0 for a group outside the range and for a
+// released snapshot. O(states).
+func (s *Snapshot) Entries(group int) uint64 {
+	p, err := s.acquire()
+	if err != nil || !s.cfg.Range.Contains(group) {
+		return 0
+	}
+	defer p.view.Release()
+	n := uint64(0)
+	for _, f := range p.states {
+		n += f.entries(group)
+	}
+	return n
+}
+
+// AppendGroup appends the entries of a key group to dst, as docs/format.md says: for each state that has any an array of
+// its index in the schema, its number of entries and a bin of its records. It returns dst extended and the number of
+// entries; an empty group appends nothing. A snapshot always appends the same bytes for a group. Errors: ErrReleased,
+// ErrGroup, ErrFull, ErrFrozen, and a codec's own, with the name of the state; dst is then returned as it was.
+func (s *Snapshot) AppendGroup(dst []byte, group int) (block []byte, entries uint64, err error) {
+	p, err := s.acquire()
+	if err != nil {
+		return dst, 0, err
+	}
+	defer p.view.Release()
+	if !s.cfg.Range.Contains(group) {
+		return dst, 0, fmt.Errorf("%w: group %d of a snapshot of %v", ErrGroup, group, s.cfg.Range)
+	}
+	start := len(dst)
+	for i, f := range p.states {
+		n := f.entries(group)
+		if n == 0 {
+			continue
+		}
+		var at int
+		if dst, at, err = appendState(dst, i, n, f, group); err == nil {
+			err = p.verify(dst[at:], i, group-s.cfg.Range.First)
+		}
+		if err != nil {
+			return dst[:start], 0, err
+		}
+		entries += n
+	}
+	return dst, entries, nil
+}
+
+// binHeader is how many bytes the header of a bin of any length takes where its length is filled in later.
+const binHeader = 5
+
+// appendState appends one state's part of a group, whose records begin at the offset it returns.
+func appendState(dst []byte, index int, n uint64, f frozen, group int) (out []byte, at int, err error) {
+	dst = wire.AppendArrayLen(dst, 3)
+	dst = wire.AppendUint(dst, uint64(index))
+	dst = wire.AppendUint(dst, n)
+	dst = append(dst, 0xc6, 0, 0, 0, 0)
+	at = len(dst)
+	if dst, err = f.appendGroup(dst, group); err != nil {
+		return dst, at, err
+	}
+	if len(dst)-at > math.MaxUint32 {
+		return dst, at, fmt.Errorf("%w: state %q takes %d bytes in key group %d; use more key groups", ErrFull, f.described().name, len(dst)-at, group)
+	}
+	binary.BigEndian.PutUint32(dst[at-binHeader+1:], uint32(len(dst)-at))
+	return dst, at, nil
+}
+
+// hash records what the values look like now, for verify.
+func (p *point) hash(r keygroups.Range) error {
+	p.sums = map[int][]uint64{}
+	for i, f := range p.states {
+		if !f.shares() {
+			continue
+		}
+		for g := range r.All() {
+			records, err := f.appendGroup(nil, g)
+			if err != nil {
+				return err
+			}
+			p.sums[i] = append(p.sums[i], xxh3.Hash(records))
+		}
+	}
+	return nil
+}
+
+// verify compares the records of state i in the group at that index with what they were at the capture.
+func (p *point) verify(records []byte, i, index int) error {
+	sums := p.sums[i]
+	if sums == nil || sums[index] == xxh3.Hash(records) {
+		return nil
+	}
+	return fmt.Errorf("%w: state %q: do not write through what Get returned, nor to what was given to Put", ErrFrozen, p.states[i].described().name)
+}

@@ -1,0 +1,205 @@
+package heapbackend
+
+import (
+	"fmt"
+
+	"github.com/heapstate/heapstate/internal/wire"
+)
+
+// Staged is one key group ready to be installed: decoded from bytes, or found fit to be taken over from a snapshot. A
+// Staged that is not installed needs no clean-up.
+type Staged struct {
+	backend *core
+	group   int
+	entries uint64
+	install []func()
+	carried []carriedGroup
+	from    *Snapshot // whose memory it shares, nil if none
+}
+
+// Group returns the key group.
+func (s *Staged) Group() int { return s.group }
+
+// Entries returns the number of entries over all states.
+func (s *Staged) Entries() uint64 { return s.entries }
+
+// check returns why a group cannot be staged.
+func (c *core) check(group int) error {
+	if err := c.guard.failed(); err != nil {
+		return err
+	}
+	if !c.cfg.Range.Contains(group) {
+		return fmt.Errorf("%w: group %d, this backend holds %v", ErrGroup, group, c.cfg.Range)
+	}
+	return nil
+}
+
+// StageEmpty prepares to make a key group empty. Errors: ErrGroup, ErrClosed.
+func (c *core) StageEmpty(group int) (*Staged, error) {
+	if err := c.check(group); err != nil {
+		return nil, err
+	}
+	s := &Staged{backend: c, group: group}
+	for _, st := range c.states {
+		s.install = append(s.install, st.empty(group))
+	}
+	return s, nil
+}
+
+// StageBlock decodes a key group that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned. The
+// caller has verified the block's checksum; what it holds is checked all the same. It touches nothing of the backend,
+// keeps neither slice, and may be called from any goroutine, several at once. Memory is bounded by that of the entries
+// present. Errors: ErrCorrupt, ErrSchema, ErrUnknownState, ErrGroup, ErrClosed.
+func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, error) {
+	s, err := c.StageEmpty(group)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := readSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	r := wire.NewReader(block)
+	for last := -1; r.Len() > 0; {
+		if n := r.ArrayLen(); n != 3 && r.Err() == nil {
+			return nil, fmt.Errorf("%w: group %d: a state's part has %d elements, not 3", ErrCorrupt, group, n)
+		}
+		index, entries, records := r.Uint(), r.Uint(), r.Bytes()
+		if err := r.Err(); err != nil {
+			return nil, fmt.Errorf("%w: group %d: %w", ErrCorrupt, group, err)
+		}
+		if index >= uint64(len(infos)) || int(index) <= last || entries == 0 {
+			return nil, fmt.Errorf("%w: group %d: state %d of %d with %d entries after state %d", ErrCorrupt, group, index, len(infos), entries, last)
+		}
+		last = int(index)
+		if err := c.stagePart(s, infos[index], entries, records); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("%w: group %d: %w", ErrCorrupt, group, err)
+	}
+	return s, nil
+}
+
+// stagePart stages one state of a block.
+func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []byte) error {
+	s.entries += entries
+	st := c.byName[info.name]
+	if st == nil {
+		return s.carry(carriedGroup{info: info, group: s.group, n: entries, records: append([]byte(nil), records...)})
+	}
+	if !st.described().same(info) {
+		return mismatch(st.described(), info)
+	}
+	install, err := st.stage(s.group, entries, records)
+	if err != nil {
+		return fmt.Errorf("key group %d: %w", s.group, err)
+	}
+	s.install = append(s.install, install)
+	return nil
+}
+
+// StageSnapshot prepares to take a key group over from a snapshot, which may be of another backend of the job, with any
+// range that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
+// backends as like may take from it. O(states), unless a state is registered with another Go type of the same schema:
+// then its entries are encoded and decoded. The snapshot must not be released before Install. Errors: ErrMismatch,
+// ErrSchema, ErrUnknownState, ErrGroup, ErrReleased, ErrClosed.
+func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
+	s, err := c.StageEmpty(group)
+	if err != nil {
+		return nil, err
+	}
+	p, err := snap.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.view.Release()
+	if snap.cfg.M != c.cfg.M || snap.cfg.Seed != c.cfg.Seed {
+		return nil, fmt.Errorf("%w: it has %d key groups and another seed or number than this backend's %d", ErrMismatch, snap.cfg.M, c.cfg.M)
+	}
+	if !snap.cfg.Range.Contains(group) {
+		return nil, fmt.Errorf("%w: group %d, the snapshot holds %v", ErrGroup, group, snap.cfg.Range)
+	}
+	s.from = snap
+	for _, f := range p.states {
+		n := f.entries(group)
+		if n == 0 {
+			continue
+		}
+		s.entries += n
+		st := c.byName[f.described().name]
+		if st == nil {
+			if err := s.carry(carriedGroup{info: f.described(), group: group, n: n, from: f}); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		install, err := st.stageFrozen(f, group)
+		if err != nil {
+			return nil, err
+		}
+		s.install = append(s.install, install)
+	}
+	return s, nil
+}
+
+// carry keeps what belongs to a state that is not registered.
+func (s *Staged) carry(g carriedGroup) error {
+	if s.backend.cfg.RefuseUnknown {
+		return fmt.Errorf("%w: %q; register it, or leave RefuseUnknown unset to carry it along", ErrUnknownState, g.info.name)
+	}
+	s.carried = append(s.carried, g)
+	return nil
+}
+
+// Install makes staged groups the content of the backend's: what those groups held before is gone, other groups are not
+// touched. All are checked before the first is installed, so that an error leaves the backend as it was. It must be
+// called by the owner, once for each Staged. O(states x staged groups), and O(pages) for groups that were decoded.
+// Errors: ErrMismatch for groups staged for another backend, ErrGroup for one staged twice, ErrReleased, ErrSchema,
+// ErrConcurrent, ErrClosed.
+func (c *core) Install(staged []*Staged) error {
+	if !c.guard.enter() {
+		return c.guard.refused()
+	}
+	defer c.guard.leave()
+	seen := make(map[int]bool, len(staged))
+	for _, s := range staged {
+		if s == nil || s.backend != c {
+			return fmt.Errorf("%w: a group staged for another backend", ErrMismatch)
+		}
+		if seen[s.group] {
+			return fmt.Errorf("%w: group %d is staged twice", ErrGroup, s.group)
+		}
+		seen[s.group] = true
+	}
+	if err := c.checkCarried(staged); err != nil {
+		return err
+	}
+	held := map[*Snapshot]*point{}
+	defer func() {
+		for _, p := range held {
+			p.view.Release()
+		}
+	}()
+	for _, s := range staged {
+		if s.from == nil || held[s.from] != nil {
+			continue
+		}
+		p, err := s.from.acquire()
+		if err != nil {
+			return err
+		}
+		held[s.from] = p
+	}
+	for _, p := range held {
+		c.space.Adopt(p.view)
+	}
+	for _, s := range staged {
+		for _, f := range s.install {
+			f()
+		}
+	}
+	c.installCarried(seen, staged)
+	return nil
+}
