@@ -1,0 +1,100 @@
+package supervise
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseInjections(t *testing.T) {
+	for _, row := range []struct {
+		list string
+		want []Injection
+	}{
+		{"none", nil},
+		{"", nil},
+		{"kill@50%", []Injection{{Kill, 50}}},
+		{"losedisk@75%, panic@25%,kill@50%", []Injection{{Panic, 25}, {Kill, 50}, {LoseDisk, 75}}},
+		{"kill@12.5%,panic@12.5%", []Injection{{Kill, 12.5}, {Panic, 12.5}}},
+	} {
+		got, err := ParseInjections(row.list)
+		require.NoError(t, err, row.list)
+		require.Equal(t, row.want, got, row.list)
+	}
+	for _, list := range []string{"kill", "kill@", "kill@50", "kill@0%", "kill@100%", "kill@-1%", "kill@NaN%", "explode@5%", "kill@5%,", "@5%", "none,kill@5%", "kill@x%"} {
+		_, err := ParseInjections(list)
+		require.ErrorIs(t, err, ErrInjection, list)
+	}
+	require.Equal(t, "kill@12.5%", Injection{Kill, 12.5}.String())
+}
+
+func TestAnInjectionWaitsForACheckpointAndItsLocalCopies(t *testing.T) {
+	s, passed := newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, true)
+	require.Empty(t, passed)
+	require.Equal(t, int64(480), s.limit(), "held before the share until there is a checkpoint")
+	s.read = 480
+	_, ok := s.due()
+	require.False(t, ok)
+	s.checkpoint(1)
+	require.Equal(t, int64(500), s.limit())
+	_, ok = s.due()
+	require.False(t, ok, "not at its share")
+	s.read = 501
+	_, ok = s.due()
+	require.False(t, ok, "the local copies are missing")
+	s.sealed = 1
+	got, ok := s.due()
+	require.True(t, ok)
+	require.Equal(t, Injection{Kill, 50}, got)
+	require.Equal(t, int64(math.MaxInt64), s.limit())
+	_, ok = s.due()
+	require.False(t, ok)
+}
+
+func TestAnInjectionDoesNotWaitForever(t *testing.T) {
+	s, _ := newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, true)
+	s.read = 500
+	for id := range uint64(unsealed) {
+		_, ok := s.due()
+		require.False(t, ok)
+		s.checkpoint(id + 1)
+	}
+	_, ok := s.due()
+	require.True(t, ok, "local copies that never come")
+
+	s, _ = newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Hour, true)
+	require.Equal(t, int64(500), s.limit())
+	s.read = 500
+	_, ok = s.due()
+	require.True(t, ok, "checkpoints that hardly ever come")
+
+	s, _ = newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, false)
+	s.read = 500
+	s.checkpoint(1)
+	_, ok = s.due()
+	require.True(t, ok, "no local copies at all")
+}
+
+func TestEveryInjectionHasACheckpointOfItsOwn(t *testing.T) {
+	s, _ := newSchedule([]Injection{{Panic, 25}, {Kill, 25}}, 1000, 0, time.Second, false)
+	s.read = 300
+	s.checkpoint(1)
+	got, ok := s.due()
+	require.True(t, ok)
+	require.Equal(t, Panic, got.Failure)
+	_, ok = s.due()
+	require.False(t, ok)
+	require.LessOrEqual(t, s.limit(), int64(300), "the second one is past its place: everything waits for a checkpoint")
+	s.checkpoint(2)
+	got, ok = s.due()
+	require.True(t, ok)
+	require.Equal(t, Kill, got.Failure)
+}
+
+func TestInjectionsBeforeTheStartAreDropped(t *testing.T) {
+	s, passed := newSchedule([]Injection{{Panic, 25}, {Kill, 50}}, 1000, 250, time.Second, true)
+	require.Equal(t, []Injection{{Panic, 25}}, passed)
+	require.Equal(t, []Injection{{Kill, 50}}, s.pending)
+}
