@@ -248,7 +248,7 @@ func (c *Coordinator) claim(ctx context.Context, view *logView) error {
 	// in the names keeps even those apart.
 	rec := c.log.next(recordClaim, c.lastID, c.liveSlotsLocked(len(c.retained)))
 	v, err := c.log.append(ctx, rec)
-	if v == verdictRefused && errors.Is(err, ErrFenced) {
+	if errors.Is(err, ErrFenced) && (v == verdictRefused || c.passed(ctx)) {
 		return fmt.Errorf("%w: %w", errTaken, err)
 	}
 	if err != nil {
@@ -256,6 +256,17 @@ func (c *Coordinator) claim(ctx context.Context, view *logView) error {
 	}
 	c.retireSlotsLocked(rec)
 	return nil
+}
+
+// passed tells whether a claim was fenced by nobody: the predecessor went on
+// committing, and what we claimed was a slot it had already retired.
+func (c *Coordinator) passed(ctx context.Context) bool {
+	newest, err := newestSlot(ctx, c.cfg.Store, c.cfg.Job)
+	if err != nil {
+		return false
+	}
+	top, err := readRecord(ctx, c.cfg.Store, c.cfg.Job, newest)
+	return err == nil && top.epoch < c.epoch
 }
 
 // Seed returns the seed of the job's key hash: that of the configuration, of the

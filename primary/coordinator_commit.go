@@ -13,6 +13,7 @@ type commit struct {
 	p        *pending
 	manifest *Manifest
 	record   *record
+	before   []uint64 // the live slots if it does not come about
 }
 
 // copyJob is a savepoint that is committed and whose manifest is still to be
@@ -93,7 +94,11 @@ func (c *Coordinator) nextCommit() (*commit, error) {
 	if p.Savepoint {
 		kind, keep = recordSavepoint, c.cfg.Retain
 	}
-	next := &commit{p: p, record: c.log.next(kind, c.lastID, c.liveSlotsLocked(keep))}
+	next := &commit{
+		p:      p,
+		record: c.log.next(kind, c.lastID, c.liveSlotsLocked(keep)),
+		before: c.liveSlotsLocked(len(c.retained)),
+	}
 	m, err := c.manifestLocked(p, next.record.slot, time.Now())
 	c.mu.Unlock()
 	if err != nil {
@@ -125,7 +130,7 @@ func (c *Coordinator) liveSlotsLocked(n int) []uint64 {
 func (c *Coordinator) settleDoubt(ctx context.Context) bool {
 	next := c.doubt
 	c.doubt = nil
-	v, err := c.call(ctx, func(ctx context.Context) (verdict, error) { return c.log.settle(ctx, next.record) })
+	v, err := c.call(ctx, func(ctx context.Context) (verdict, error) { return c.log.settle(ctx, next.record, next.before) })
 	if v == verdictRefused && err == nil {
 		err = errors.New("the store did not confirm it, and it is not there")
 	}

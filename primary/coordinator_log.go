@@ -116,11 +116,12 @@ func (l *commitLog) judge(ctx context.Context, r *record) (verdict, error) {
 
 // settle decides about a record whose append ended in doubt. If the slot is
 // still free it is filled, so that the record can never arrive; if the record is
-// there, another one is put behind it, which makes both durable.
-func (l *commitLog) settle(ctx context.Context, r *record) (verdict, error) {
+// there, another one is put behind it, which makes both durable. live is what
+// counts if the record does not arrive; it must be the same at every try.
+func (l *commitLog) settle(ctx context.Context, r *record, live []uint64) (verdict, error) {
 	name := slotName(l.job, r.slot)
 	got, err := readObject(ctx, l.store, name)
-	void := &record{kind: recordClaim, slot: r.slot, epoch: l.epoch, claim: l.claim, highest: r.highest, job: l.job, live: r.live}
+	void := &record{kind: recordClaim, slot: r.slot, epoch: l.epoch, claim: l.claim, highest: r.highest, job: l.job, live: live}
 	switch {
 	case err == nil && bytes.Equal(got, r.append(nil)):
 		if v, err := l.judge(ctx, r); v != verdictCommitted || err != nil {

@@ -66,7 +66,7 @@ func (c *Coordinator) begin(ctx context.Context) (*run, error) {
 	}
 	workers, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &run{cancel: cancel, drain: make(chan struct{}), ended: make(chan struct{})}
-	c.run, c.exceeded = r, nil
+	c.run = r
 	if c.nextDue.IsZero() {
 		c.nextDue = time.Now().Add(c.cfg.Interval)
 	}
