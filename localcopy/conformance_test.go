@@ -1,0 +1,38 @@
+package localcopy_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/heapstate/heapstate/internal/vfs"
+	"github.com/heapstate/heapstate/localcopy"
+	"github.com/heapstate/heapstate/localcopy/localcopytest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestHeapConforms(t *testing.T) {
+	localcopytest.TestFormat(t, func(*testing.T) localcopy.Format { return localcopy.Heap() })
+}
+
+func TestFileConforms(t *testing.T) {
+	localcopytest.TestFormat(t, func(t *testing.T) localcopy.Format { return localcopy.File(t.TempDir()) })
+}
+
+func TestFileReopens(t *testing.T) {
+	localcopytest.TestReopen(t, func(t *testing.T) func() localcopy.Format {
+		dir := t.TempDir()
+		return func() localcopy.Format { return localcopy.File(dir) }
+	})
+}
+
+func TestFileFSConforms(t *testing.T) {
+	localcopytest.TestFormat(t, func(t *testing.T) localcopy.Format {
+		fsys, err := vfs.OpenRoot(t.TempDir())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, fsys.Close()) })
+		return localcopy.FileFS(fsys)
+	})
+}
