@@ -1,22 +1,21 @@
 package cow
 
-// grow makes room in the full page h: a page one size larger, or two where it was one.
-func (t *Table[K, V]) grow(h *header, hash uint64) error {
+// grow makes room in the full page h, for one more key of that hash: a page one size larger, or two where it was one. It
+// returns the page the key belongs to then, which may be full again.
+func (t *Table[K, V]) grow(h *header, hash uint64) (*header, error) {
 	if h.groups < t.pool.most {
-		t.rebuild(h, hash, h.groups+1)
-		return nil
+		return t.rebuild(h, hash, larger(h.groups, t.pool.most)), nil
 	}
 	// A directory far larger than its pages means that the hash does not spread these keys: a larger page is cheaper.
 	if h.depth < maxDepth && (h.depth < t.depth || 1<<t.depth < 256*(t.pages+1)) {
 		t.split(h, hash)
-		return nil
+		return t.page(hash), nil
 	}
 	n := larger(h.groups, t.pool.most)
 	if n == 0 {
-		return ErrFull
+		return nil, ErrFull
 	}
-	t.rebuild(h, hash, n)
-	return nil
+	return t.rebuild(h, hash, n), nil
 }
 
 // rebuild replaces h by a page of n groups with the same entries, each as near its home as it can be.

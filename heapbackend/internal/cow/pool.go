@@ -41,6 +41,9 @@ type PoolOptions[K comparable] struct {
 // NewPool returns a pool whose tables follow the clock of space.
 func NewPool[K comparable, V any](space *Space, o PoolOptions[K]) *Pool[K, V] {
 	most := uint16(max(1, min(usualGroups, pageBytes/max(1, slotsPerGroup*unsafe.Sizeof(slot[K, V]{})))))
+	if most > 4 {
+		most &^= 1 // there are no pages of 5 and 7 groups
+	}
 	p := &Pool[K, V]{
 		space: space, hash: o.Hash, equal: o.Equal, refs: o.References, clear: o.Pointers,
 		most: most, dead: map[uint64]*stack{},

@@ -79,42 +79,39 @@ func (t *Table[K, V]) find(h *header, hash uint64, key K) (slot uint64, ok bool)
 // next write to the table. fresh reports that no snapshot shares what the value refers to: if it is false and values
 // hold references, the caller replaces them by copies before it writes through them.
 func (t *Table[K, V]) Upsert(hash uint64, key K) (val *V, inserted, fresh bool, err error) {
-	for {
-		h := t.page(hash)
-		if h == nil {
-			h = t.pool.get(1, 0)
-			t.one = h
-			t.pages = 1
+	h := t.page(hash)
+	if h == nil {
+		h = t.pool.get(1, 0)
+		t.one = h
+		t.pages = 1
+	}
+	if at, ok := t.find(h, hash, key); ok {
+		if h.epoch != t.pool.space.epoch {
+			h = t.own(h, hash)
 		}
-		at, ok := t.find(h, hash, key)
-		if ok {
-			if h.epoch != t.pool.space.epoch {
-				h = t.own(h, hash)
-			}
-			s := slotAt[K, V](h, at)
-			if !t.pool.refs {
-				return &s.val, false, true, nil
-			}
-			owned := ownedOf(h)
-			fresh = *owned&ownedBit(at) != 0
-			*owned |= ownedBit(at)
-			return &s.val, false, fresh, nil
+		s := slotAt[K, V](h, at)
+		if !t.pool.refs {
+			return &s.val, false, true, nil
 		}
-		if h.count < h.groups*slotsPerGroup {
-			if h.epoch != t.pool.space.epoch {
-				h = t.own(h, hash)
-			}
-			at := place(h, hash)
-			*ownedOf(h) |= ownedBit(at)
-			s := slotAt[K, V](h, at)
-			s.key = key
-			t.n++
-			return &s.val, true, true, nil
-		}
-		if err := t.grow(h, hash); err != nil {
+		owned := ownedOf(h)
+		fresh = *owned&ownedBit(at) != 0
+		*owned |= ownedBit(at)
+		return &s.val, false, fresh, nil
+	}
+	for h.count == h.groups*slotsPerGroup {
+		if h, err = t.grow(h, hash); err != nil {
 			return nil, false, false, err
 		}
 	}
+	if h.epoch != t.pool.space.epoch {
+		h = t.own(h, hash)
+	}
+	at := place(h, hash)
+	*ownedOf(h) |= ownedBit(at)
+	s := slotAt[K, V](h, at)
+	s.key = key
+	t.n++
+	return &s.val, true, true, nil
 }
 
 // own returns page h ready to be written: itself, or the copy that takes its place if a snapshot may see it.
