@@ -177,7 +177,7 @@ func (d *cloneDeriver) derive(rt reflect.Type, path string, hidden bool, depth i
 	}
 	key := cloneKey{rt, hidden}
 	if c, ok := d.seen[key]; ok {
-		if hidden && !c.done {
+		if hidden && c != nil && !c.done {
 			return nil, refuse(path, rt, "it may refer to itself: give it a Clone method")
 		}
 		return c, nil
@@ -195,6 +195,10 @@ func (d *cloneDeriver) derive(rt reflect.Type, path string, hidden bool, depth i
 		return nil, err
 	}
 	c.done = true
+	if k := rt.Kind(); k == reflect.Struct && c.parts == nil || k == reflect.Array && c.elem == nil {
+		d.seen[key] = nil // nothing but what can be shared
+		return nil, nil
+	}
 	return c, nil
 }
 
