@@ -79,6 +79,10 @@ const (
 	lead = 0.02
 	// unsealed is how many checkpoints complete, while an injection waits for local copies, before it waits no longer.
 	unsealed = 3
+	// nudge is how far sources may go on after an injected panic, so that a record
+	// comes along for a task to panic at; and hopeless how many events later they are let go as far as they like.
+	nudge    = 0.01
+	hopeless = 100
 )
 
 // schedule decides when the next injection happens: at its share of the input,
@@ -94,6 +98,10 @@ type schedule struct {
 	completed uint64 // newest checkpoint since the last start
 	complete  int    // how many
 	sealed    uint64 // newest one with its local copies
+
+	failing bool  // an injection is happening: the tasks are not back yet
+	failed  int64 // bytes read when it happened
+	waited  int   // events since then
 }
 
 // newSchedule drops the injections that lie before what has been read already.
@@ -113,28 +121,45 @@ func newSchedule(injections []Injection, total, read int64, every time.Duration,
 // at is the injection's place in the input, in bytes.
 func (s *schedule) at(i Injection) int64 { return int64(i.Percent / 100 * float64(s.total)) }
 
-// restarted notes that all tasks are starting over.
-func (s *schedule) restarted() { s.completed, s.complete, s.sealed = 0, 0, 0 }
+// restarted notes that all tasks have their state again, or that a new process is about to start.
+func (s *schedule) restarted() {
+	s.completed, s.complete, s.sealed = 0, 0, 0
+	s.failing, s.waited = false, 0
+}
 
 func (s *schedule) checkpoint(id uint64) {
 	s.completed = id
 	s.complete++
 }
 
-// limit is where the sources have to wait.
-func (s *schedule) limit() int64 {
-	switch {
-	case len(s.pending) == 0:
-		return math.MaxInt64
-	case s.patient && s.complete == 0:
-		return max(s.at(s.pending[0])-int64(lead*float64(s.total)), 0)
-	}
-	return s.at(s.pending[0])
+// progress notes how much of the input has been read.
+func (s *schedule) progress(read int64) {
+	s.read = read
+	s.waited++
 }
 
-// due returns the injection whose time has come, and takes it off the list.
+// limit is where the sources have to wait.
+func (s *schedule) limit() int64 {
+	if len(s.pending) == 0 {
+		return math.MaxInt64
+	}
+	at := s.at(s.pending[0])
+	before := max(at-int64(lead*float64(s.total)), 0)
+	switch {
+	case s.failing && s.waited > hopeless:
+		return math.MaxInt64
+	case s.failing:
+		return max(before, s.failed+int64(nudge*float64(s.total))+1)
+	case s.patient && s.complete == 0:
+		return before
+	}
+	return at
+}
+
+// due returns the injection whose time has come, and takes it off the list. The
+// next one is not due before restarted was called.
 func (s *schedule) due() (Injection, bool) {
-	if len(s.pending) == 0 || s.read < s.at(s.pending[0]) {
+	if s.failing || len(s.pending) == 0 || s.read < s.at(s.pending[0]) {
 		return Injection{}, false
 	}
 	sealed := !s.local || s.sealed == s.completed || s.complete >= unsealed
@@ -143,6 +168,6 @@ func (s *schedule) due() (Injection, bool) {
 	}
 	next := s.pending[0]
 	s.pending = s.pending[1:]
-	s.restarted()
+	s.failing, s.failed, s.waited = true, s.read, 0
 	return next, true
 }

@@ -84,10 +84,15 @@ func TestEveryInjectionHasACheckpointOfItsOwn(t *testing.T) {
 	got, ok := s.due()
 	require.True(t, ok)
 	require.Equal(t, Panic, got.Failure)
+	require.Equal(t, int64(311), s.limit(), "a record has to come along for the panic")
+	s.checkpoint(2)
+	_, ok = s.due()
+	require.False(t, ok, "the tasks are not back")
+	s.restarted()
 	_, ok = s.due()
 	require.False(t, ok)
 	require.LessOrEqual(t, s.limit(), int64(300), "the second one is past its place: everything waits for a checkpoint")
-	s.checkpoint(2)
+	s.checkpoint(3)
 	got, ok = s.due()
 	require.True(t, ok)
 	require.Equal(t, Kill, got.Failure)
@@ -97,4 +102,17 @@ func TestInjectionsBeforeTheStartAreDropped(t *testing.T) {
 	s, passed := newSchedule([]Injection{{Panic, 25}, {Kill, 50}}, 1000, 250, time.Second, true)
 	require.Equal(t, []Injection{{Panic, 25}}, passed)
 	require.Equal(t, []Injection{{Kill, 50}}, s.pending)
+}
+
+func TestAPanicThatFindsNoRecordHoldsNobodyForever(t *testing.T) {
+	s, _ := newSchedule([]Injection{{Panic, 25}, {Kill, 26}}, 1000, 0, time.Hour, false)
+	s.progress(250)
+	_, ok := s.due()
+	require.True(t, ok)
+	for range hopeless {
+		s.progress(261)
+		require.Equal(t, int64(261), s.limit())
+	}
+	s.progress(261)
+	require.Equal(t, int64(math.MaxInt64), s.limit())
 }

@@ -15,6 +15,9 @@ import (
 // injected.
 const spareRestarts = 3
 
+// resume is the failure that a run follows which goes on where an earlier one ended.
+const resume = "resume"
+
 // Config is what a run does.
 type Config struct {
 	Dir        *state.Dir
@@ -37,7 +40,7 @@ func Run(ctx context.Context, cfg Config) error {
 		r.Display.Line("%s: passed before; the run goes on at %.1f %%", i, 100*r.share())
 	}
 	if r.Report.ResumedFrom > 0 {
-		r.failure, r.failed = "resume", r.began
+		r.failure, r.failed = resume, r.began
 	}
 	defer func() {
 		r.Display.Finish()
@@ -76,6 +79,7 @@ type run struct {
 // worker runs one worker process to its end. done says that the count is complete; no error and not
 // done means that another process has to go on.
 func (r *run) worker(ctx context.Context) (done bool, err error) {
+	r.schedule.restarted()
 	r.limit = r.schedule.limit()
 	r.live, r.killed, r.refused, r.recovery, r.firsts = false, false, "", nil, map[int]time.Time{}
 	first := r.Start
@@ -101,7 +105,6 @@ func (r *run) worker(ctx context.Context) (done bool, err error) {
 		return false, fmt.Errorf("the worker process died %d times without a checkpoint: %w", r.crashes, exit)
 	}
 	r.failure, r.failed = "died", time.Now()
-	r.schedule.restarted()
 	r.warn(fmt.Sprintf("the worker process died (%v); starting another", exit))
 	return false, nil
 }
@@ -169,7 +172,7 @@ func (r *run) event(e *protocol.Event) {
 		r.Report.Result.Words, r.Report.Result.Distinct = e.Done.Words, e.Done.Distinct
 	}
 	if r.live {
-		r.schedule.read = e.Bytes
+		r.schedule.progress(e.Bytes)
 		r.Display.Progress(e.Bytes)
 	}
 }
@@ -246,10 +249,13 @@ func (r *run) showRecovery() {
 		return
 	}
 	r.recovery = nil
-	after := "no record was left"
+	after, since := "no record was left", "failure"
+	if v.Failure == resume {
+		since = "start"
+	}
 	if at, ok := r.firsts[v.Start]; ok {
 		v.FirstRecord = at.Sub(r.began) - v.After
-		after = fmt.Sprintf("first record %s after the failure", v.FirstRecord.Round(100*time.Microsecond))
+		after = fmt.Sprintf("first record %s after the %s", v.FirstRecord.Round(100*time.Microsecond), since)
 	}
 	r.Report.Recoveries = append(r.Report.Recoveries, *v)
 	r.Display.Line("%s: recovered from %s; %s", v.Failure, v.Summary, after)
