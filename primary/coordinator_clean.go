@@ -1,0 +1,122 @@
+package primary
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// trash is what the cleaner has to do.
+type trash struct {
+	names    []string // to delete, each known to be named by nothing
+	sweeps   []sweep
+	resweeps []sweep  // once more after the next completion
+	failed   []string // could not be deleted: tried again with the next work
+}
+
+// sweep looks for objects that nothing names: those of one checkpoint that was
+// aborted, or, at the start, all that earlier coordinators left.
+type sweep struct {
+	Trigger
+	all bool
+}
+
+// again schedules the second sweep of checkpoints aborted earlier: by the time a
+// newer one is complete, no task is still writing for them.
+func (t *trash) again() {
+	t.sweeps = append(t.sweeps, t.resweeps...)
+	t.resweeps = nil
+}
+
+// takeTrash empties the trash into the cleaner's hands.
+func (c *Coordinator) takeTrash() (t trash, any bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.trash.names)+len(c.trash.sweeps) == 0 {
+		return trash{}, false
+	}
+	t = trash{names: append(c.trash.failed, c.trash.names...), sweeps: c.trash.sweeps}
+	c.trash.names, c.trash.failed, c.trash.sweeps = nil, nil, nil
+	return t, true
+}
+
+// cleanLoop is the goroutine that deletes. It ends with ctx, or when drain is
+// closed and nothing is left to do.
+func (c *Coordinator) cleanLoop(ctx context.Context, drain <-chan struct{}) {
+	for ctx.Err() == nil {
+		if t, any := c.takeTrash(); any {
+			c.clean(ctx, t)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.cleanWake:
+		case <-drain:
+			return
+		}
+	}
+}
+
+func (c *Coordinator) clean(ctx context.Context, t trash) {
+	names := t.names
+	for i, s := range t.sweeps {
+		found, err := c.search(ctx, s)
+		if err != nil {
+			c.mu.Lock()
+			c.trash.resweeps = append(c.trash.resweeps, t.sweeps[i])
+			c.mu.Unlock()
+			c.cfg.Logger.Warn("sweep failed", "job", c.cfg.Job, "cause", err)
+			continue
+		}
+		names = append(names, found...)
+	}
+	c.deleteAll(ctx, names)
+}
+
+// deleteParallelism is how many deletions are under way at once.
+const deleteParallelism = 8
+
+// deleteAll deletes names, several at a time, and keeps those it cannot.
+func (c *Coordinator) deleteAll(ctx context.Context, names []string) {
+	var wg sync.WaitGroup
+	var next, deleted atomic.Int64
+	var mu sync.Mutex // guards failed and cause
+	var failed []string
+	var cause error
+	for range min(deleteParallelism, len(names)) {
+		wg.Go(func() { // ends when the names, or ctx, are used up
+			for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+				err := c.delete(ctx, names[i])
+				if err == nil {
+					deleted.Add(1)
+					continue
+				}
+				mu.Lock()
+				failed, cause = append(failed, names[i]), err
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	c.mu.Lock()
+	c.stats.Deleted += uint64(deleted.Load())
+	c.stats.DeleteErrors += uint64(len(failed))
+	c.trash.failed = append(c.trash.failed, failed...)
+	c.mu.Unlock()
+	if len(failed) > 0 && ctx.Err() == nil {
+		c.cfg.Logger.Warn("deletion failed", "job", c.cfg.Job, "objects", len(failed), "cause", cause)
+	}
+}
+
+func (c *Coordinator) delete(ctx context.Context, name string) error {
+	c.mu.Lock()
+	named := c.ledger[name] > 0
+	c.mu.Unlock()
+	if named {
+		return errors.New("primary: object is in use")
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return c.cfg.Store.Delete(ctx, name)
+}

@@ -1,0 +1,135 @@
+package primary
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadersOfAJobThatNeverRan(t *testing.T) {
+	store := NewMemory()
+	ms, err := LoadRetained(t.Context(), store, testJob)
+	require.NoError(t, err)
+	require.Empty(t, ms)
+	entries, err := ReadLog(t.Context(), store, testJob)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	_, err = LoadSavepoint(t.Context(), store, testJob, 1)
+	require.ErrorIs(t, err, ErrNotExist)
+	for range Savepoints(t.Context(), store, testJob) {
+		t.Fatal("no savepoints")
+	}
+	_, err = LoadRetained(t.Context(), store, "../x")
+	require.ErrorIs(t, err, ErrName)
+	_, err = LoadSavepoint(t.Context(), store, "a/b", 1)
+	require.ErrorIs(t, err, ErrName)
+}
+
+func TestReadersSeeTheLogWhileItMoves(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, store, func(cfg *CoordinatorConfig) { cfg.Retain = 2 })
+		r.complete()
+		r.complete()
+		moves := 0
+		hooked.set(func(_ context.Context, o op) error { // the reader's store: others commit between its calls
+			if moves < 4 {
+				moves++
+				r.complete()
+				synctest.Wait()
+			}
+			return nil
+		}, nil)
+		ms, err := LoadRetained(t.Context(), hooked, testJob)
+		require.NoError(t, err)
+		require.Len(t, ms, 2)
+		require.Equal(t, r.c.Retained(), ms)
+		entries, err := ReadLog(t.Context(), store, testJob)
+		require.NoError(t, err)
+		require.Len(t, entries, 2)
+		require.True(t, entries[0].Live)
+		require.Equal(t, ms[0], entries[0].Manifest)
+		require.EqualValues(t, 1, entries[0].Epoch)
+	})
+}
+
+func TestCorruptLog(t *testing.T) {
+	flip := func(t *testing.T, store Store, slot uint64) {
+		b, err := readObject(t.Context(), store, slotName(testJob, slot))
+		require.NoError(t, err)
+		b[len(b)/2] ^= 1
+		require.NoError(t, store.Delete(t.Context(), slotName(testJob, slot)))
+		require.NoError(t, createObject(t.Context(), store, slotName(testJob, slot), b))
+	}
+	cases := map[string]struct {
+		slots []uint64 // slot 1 is the claim, 2 to 5 are checkpoints 1 to 4
+		left  []uint64
+	}{
+		"the newest":       {[]uint64{5}, []uint64{3, 2}},
+		"one in between":   {[]uint64{4}, []uint64{4, 2}},
+		"the oldest":       {[]uint64{3}, []uint64{4, 3}},
+		"all but one":      {[]uint64{4, 5}, []uint64{2}},
+		"everything there": {[]uint64{3, 4, 5}, []uint64{}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				three := func(cfg *CoordinatorConfig) { cfg.Retain = 3 }
+				r := startRig(t, store, three)
+				for range 4 {
+					r.complete()
+				}
+				r.stop()
+				for _, slot := range tc.slots {
+					flip(t, store, slot)
+				}
+				ms, err := LoadRetained(t.Context(), store, testJob)
+				require.ErrorIs(t, err, ErrCorrupt)
+				require.ErrorContains(t, err, slotName(testJob, tc.slots[0]))
+				require.Equal(t, tc.left, manifestIDs(ms))
+
+				before := dump(t, store)
+				_, err = OpenCoordinator(t.Context(), r.cfg)
+				require.ErrorIs(t, err, ErrCorrupt)
+				require.Equal(t, before, dump(t, store), "nothing is changed")
+
+				objects := r.objects()
+				again := startRig(t, store, three, func(cfg *CoordinatorConfig) { cfg.SkipCorrupt = true })
+				synctest.Wait()
+				require.Equal(t, tc.left, manifestIDs(again.c.Retained()))
+				require.Equal(t, objects, again.objects(), "what cannot be read may yet be repaired")
+				require.EqualValues(t, 5, again.complete().Checkpoint)
+				again.stop()
+				require.Equal(t, append([]uint64{5}, tc.left...)[:min(3, len(tc.left)+1)], requireIntact(t, store))
+				for _, slot := range tc.slots {
+					require.Contains(t, names(t, store, logPrefix(testJob)), slotName(testJob, slot))
+				}
+			})
+		})
+	}
+	t.Run("a counted record is missing", func(t *testing.T) {
+		bubble(t, func(t *testing.T, store Store) {
+			r := startRig(t, store, func(cfg *CoordinatorConfig) { cfg.Retain = 3 })
+			for range 3 {
+				r.complete()
+			}
+			r.stop()
+			require.NoError(t, store.Delete(t.Context(), slotName(testJob, 3)))
+			_, err := LoadRetained(t.Context(), store, testJob)
+			require.ErrorIs(t, err, ErrCorrupt)
+			_, err = OpenCoordinator(t.Context(), r.cfg)
+			require.ErrorIs(t, err, ErrCorrupt)
+		})
+	})
+	t.Run("of a newer version", func(t *testing.T) {
+		store := NewMemory()
+		b := appendFrame(nil, recordMagic, recordVersion+1, func(b []byte) []byte { return append(b, "whatever"...) })
+		require.NoError(t, createObject(t.Context(), store, slotName(testJob, 1), b))
+		r := newRig(t, store, func(cfg *CoordinatorConfig) { cfg.SkipCorrupt = true })
+		_, err := OpenCoordinator(t.Context(), r.cfg)
+		require.ErrorIs(t, err, ErrVersion)
+		require.NotErrorIs(t, err, ErrCorrupt)
+	})
+}
