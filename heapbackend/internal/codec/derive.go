@@ -160,6 +160,7 @@ func (d *deriver) structure(n *node, path string, depth int) error {
 			return err
 		}
 		n.schema.Fields = append(n.schema.Fields, Field{Name: f.name, Type: fn.schema})
+		n.fields = append(n.fields, fn)
 		n.ops = fn.place(n.ops, f.off, 1)
 		n.min = min(n.min+fn.min, maxMin)
 		n.nest = max(n.nest, 1+fn.inlineNest())

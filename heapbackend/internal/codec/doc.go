@@ -26,8 +26,8 @@
 //
 // They differ in one thing: every map has its keys sorted, strings and numbers
 // by value and others by their bytes, where msgpack/v5 sorts three types of map
-// only. So equal values have equal bytes, always. A pointer that is held twice
-// is written twice.
+// only. So equal values have equal bytes, always, if the methods of opaque types
+// keep to that. A pointer that is held twice is written twice.
 //
 // The fields of a struct are the exported ones in order. `msgpack:"-"` leaves
 // one out, `msgpack:"name"` names it in the schema, and an embedded struct is
@@ -46,6 +46,8 @@
 // and a length the bytes cannot cover are errors, the last before anything is
 // allocated. The methods of an opaque type are given one value whose lengths and
 // nesting were checked, and its own copy of the bytes if it can hold on to them.
+//
+// Bytes of an older type are read through its schema: see Codec.From.
 //
 // # Concurrency and cost
 //

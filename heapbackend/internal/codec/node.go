@@ -63,6 +63,7 @@ type node struct {
 	min int
 
 	elem, key *node    // of pointers, slices, arrays and maps
+	fields    []*node  // of structs
 	length    int      // of arrays
 	opaque    opaque   // of types with methods of their own
 	order     keyOrder // of maps

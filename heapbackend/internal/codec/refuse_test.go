@@ -249,10 +249,30 @@ func TestDeepAndCyclicValuesAreRefused(t *testing.T) {
 	_, err = c.Append(nil, cycle)
 	require.ErrorIs(t, err, wire.ErrDepth)
 
+	_, err = codecOf[list](t).Append(nil, deepList(wire.MaxDepth))
+	require.NoError(t, err)
+	_, err = codecOf[list](t).Append(nil, deepList(wire.MaxDepth+1))
+	require.ErrorIs(t, err, wire.ErrDepth)
+
 	require.ErrorIs(t, errOf[node](strings.Repeat("\x94\x01", 100000)), wire.ErrDepth)
 	require.ErrorIs(t, errOf[list](strings.Repeat("\x91", 100000)+"\xc0"), wire.ErrDepth)
 	require.ErrorIs(t, errOf[dict](strings.Repeat("\x81\xa0", 100000)+"\xc0"), wire.ErrDepth)
 	require.ErrorIs(t, errOf[custom](strings.Repeat("\x91", 100000)+"\xc0"), wire.ErrDepth)
+}
+
+func codecOf[V any](t *testing.T) *codec.Codec[V] {
+	c, err := codec.For[V]()
+	require.NoError(t, err)
+	return c
+}
+
+// deepList returns n lists, each in the one before it.
+func deepList(n int) *list {
+	l := list{}
+	for range n - 1 {
+		l = list{l}
+	}
+	return &l
 }
 
 func FuzzDecode(f *testing.F) {

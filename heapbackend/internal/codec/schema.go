@@ -235,6 +235,9 @@ const maxString = 4096
 // String describes t as Go would write it: "main.Total{Sum int64; N uint32}",
 // "map[string][]float64". A struct that was spelled out before is its name.
 func (t *Type) String() string {
+	if t == nil {
+		return "nothing"
+	}
 	var b strings.Builder
 	t.write(&b, map[*Type]bool{})
 	return b.String()

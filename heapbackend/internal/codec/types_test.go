@@ -41,7 +41,7 @@ type holder struct {
 type customSet map[string]struct{}
 
 func (s customSet) EncodeMsgpack(e *msgpack.Encoder) error {
-	return e.Encode(slices.AppendSeq([]string{}, maps.Keys(s)))
+	return e.Encode(append([]string{}, slices.Sorted(maps.Keys(s))...))
 }
 
 func (s *customSet) DecodeMsgpack(d *msgpack.Decoder) error {

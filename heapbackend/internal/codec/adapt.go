@@ -1,0 +1,133 @@
+package codec
+
+import "fmt"
+
+// From returns a codec that decodes the bytes of an older type of V, and
+// encodes as c does. Fields of structs are matched by name: one that is new is
+// left zero, one that is gone is dropped. Integers may change their width and
+// sign, values that do not fit being errors when they are met; a float32 may
+// become a float64. Any other change is ErrType, naming the path. If old is
+// Equal to c.Type, the result is c itself.
+func (c *Codec[V]) From(old *Type) (*Codec[V], error) {
+	if old.Equal(c.enc.schema) {
+		return c, nil
+	}
+	a := adapter{seen: map[adapted]*node{}}
+	dec, err := a.adapt(c.enc, old, rootPath(c.enc.rt))
+	if err != nil {
+		return nil, err
+	}
+	return &Codec[V]{enc: c.enc, dec: dec}, nil
+}
+
+// adapted names a node that decodes the bytes of another type.
+type adapted struct {
+	now *node
+	old *Type
+}
+
+// adapter derives nodes that are only ever decoded with.
+type adapter struct {
+	seen map[adapted]*node
+}
+
+// adapt returns a node that reads an old into memory of the type of now. It
+// follows the Go type, which is finite but for references: so it ends, whatever
+// old is.
+func (a *adapter) adapt(now *node, old *Type, path string) (*node, error) {
+	key := adapted{now, old}
+	if n, ok := a.seen[key]; ok {
+		return n, nil
+	}
+	if widens(now, old) || now.schema.Equal(old) {
+		return now, nil
+	}
+	kind := now.schema.Kind
+	if old == nil || old.Kind != kind || !shapes[kind].elem && !shapes[kind].fields || old.Len != now.schema.Len {
+		return nil, fmt.Errorf("%w: %s: it was %s and is %s", ErrType, path, old.String(), now.schema)
+	}
+	n := &node{rt: now.rt, schema: now.schema, min: 1, order: now.order, plain: now.plain}
+	a.seen[key] = n
+	if kind == "struct" {
+		return n, a.fields(n, now, old, path)
+	}
+	return n, a.items(n, now, old, path)
+}
+
+// items adapts pointers, slices, arrays and maps.
+func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
+	if now.schema.Kind != "pointer" {
+		path += "[]"
+	}
+	if now.key != nil {
+		if n.key, err = a.adapt(now.key, old.Key, path+"[key]"); err != nil {
+			return err
+		}
+	}
+	elem, err := a.adapt(now.elem, old.Elem, path)
+	if err != nil {
+		return err
+	}
+	if now.schema.Kind == "array" {
+		n.setArray(elem)
+		return nil
+	}
+	n.elem = elem
+	n.ops = []op{{kind: now.ops[0].kind, ref: n}}
+	return nil
+}
+
+// fields adapts a struct: its program is in the order of the old fields.
+func (a *adapter) fields(n, now *node, old *Type, path string) error {
+	current, err := fieldsOf(now.rt, path)
+	if err != nil {
+		return err
+	}
+	n.min, n.nest = headLen(len(old.Fields)), 1
+	n.ops = []op{{kind: opHead, n: len(old.Fields)}}
+	taken := map[string]bool{}
+	for _, was := range old.Fields {
+		i := indexOf(current, was.Name)
+		if i < 0 || taken[was.Name] {
+			n.ops = append(n.ops, op{kind: opSkip, nest: 1})
+			n.min++
+			continue
+		}
+		taken[was.Name] = true
+		f, err := a.adapt(now.fields[i], was.Type, path+"."+current[i].goName)
+		if err != nil {
+			return err
+		}
+		n.ops = f.place(n.ops, current[i].off, 1)
+		n.min = min(n.min+f.min, maxMin)
+		n.nest = max(n.nest, 1+f.inlineNest())
+	}
+	return nil
+}
+
+func indexOf(fields []structField, name string) int {
+	for i, f := range fields {
+		if f.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// widens reports whether the decoder of now reads an old as it is.
+func widens(now *node, old *Type) bool {
+	if old == nil || len(now.ops) != 1 {
+		return false
+	}
+	if k := now.ops[0].kind; k == opFloat64 {
+		return old.Kind == "float32"
+	} else if k < opInt || k > opUint64 {
+		return false
+	}
+	for _, basic := range basics {
+		if basic.kind == old.Kind {
+			return basic.op >= opInt && basic.op <= opUint64
+		}
+	}
+	return false
+}
