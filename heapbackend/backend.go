@@ -75,7 +75,7 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 		return nil, err
 	}
 	b := &Backend[K]{hasher: h, keys: keys}
-	b.core = core{cfg: cfg, space: cow.NewSpace(), byName: map[string]state{}, keyType: h.Type()}
+	b.core = core{cfg: cfg, space: cow.NewSpace(), byName: map[string]int{}, keyType: h.Type()}
 	return b, nil
 }
 
@@ -106,22 +106,25 @@ type core struct {
 	cfg     Config
 	keyType string
 	space   *cow.Space
-	states  []state // in the order of registration, which is the order of the schema
-	byName  map[string]state
-	carried []carried // states of the restored checkpoint that are not registered
+	states  []state        // in the order of registration, which is the order of the schema
+	byName  map[string]int // index in states
+	carried []carried      // states of the restored checkpoint that are not registered
 }
 
 // state is one registered state without its types.
 type state interface {
 	described() *stateInfo
 	freeze() frozen
-	// stage decodes the records of one group; the result installs them. Any goroutine.
-	stage(group int, entries uint64, records []byte) (install func(), err error)
+	// stage decodes the records of one group into what install takes. Any goroutine.
+	stage(group int, entries uint64, records []byte) (content, error)
 	// stageFrozen is stage for a group of another backend's frozen state; it shares memory where the types are the same.
-	stageFrozen(f frozen, group int) (install func(), err error)
-	// empty returns what makes one group empty.
-	empty(group int) (install func())
+	stageFrozen(f frozen, group int) (content, error)
+	// install makes staged content that of a group; nil makes the group empty. O(1), but O(pages) for what was decoded.
+	install(group int, c content)
 }
+
+// content is what a state staged for one group: nil, the frozen state to take it over from, or a table of its own.
+type content any
 
 // frozen is one state of a snapshot.
 type frozen interface {
@@ -147,6 +150,14 @@ func (c *core) Close() error {
 		c.space.Close()
 	}
 	return nil
+}
+
+// lookup returns the registered state of that name, nil if there is none, and its index.
+func (c *core) lookup(name string) (state, int) {
+	if i, ok := c.byName[name]; ok {
+		return c.states[i], i
+	}
+	return nil, -1
 }
 
 // groups returns the number of key groups of the backend.

@@ -48,7 +48,7 @@ func (c *core) checkCarried(staged []*Staged) error {
 	}
 	for _, s := range staged {
 		for _, g := range s.carried {
-			if c.byName[g.info.name] != nil {
+			if st, _ := c.lookup(g.info.name); st != nil {
 				return fmt.Errorf("%w: state %q was registered after group %d was staged", ErrMismatch, g.info.name, s.group)
 			}
 			if old := infos[g.info.name]; old != nil && !old.same(g.info) {
@@ -98,16 +98,16 @@ func (c *core) claimCarried(s state) error {
 		if !s.described().same(old.info) {
 			return mismatch(s.described(), old.info)
 		}
-		var installs []func()
+		parts := map[int]content{}
 		for group, g := range old.groups {
-			install, err := g.stageInto(s, group)
+			part, err := g.stageInto(s, group)
 			if err != nil {
 				return err
 			}
-			installs = append(installs, install)
+			parts[group] = part
 		}
-		for _, f := range installs {
-			f()
+		for group, part := range parts {
+			s.install(group, part)
 		}
 		rest := make([]carried, 0, len(c.carried)-1)
 		rest = append(rest, c.carried[:i]...)
@@ -117,7 +117,7 @@ func (c *core) claimCarried(s state) error {
 	return nil
 }
 
-func (g *carriedGroup) stageInto(s state, group int) (func(), error) {
+func (g *carriedGroup) stageInto(s state, group int) (content, error) {
 	if g.from != nil {
 		return s.stageFrozen(g.from, group)
 	}

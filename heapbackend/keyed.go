@@ -40,7 +40,7 @@ func register[K comparable, E any](b *Backend[K], info stateInfo, l layout[E]) (
 	if len(info.name) < 1 || len(info.name) > MaxStateName {
 		return nil, fmt.Errorf("%w: %q must have 1 to %d bytes", ErrStateName, info.name, MaxStateName)
 	}
-	if old := b.byName[info.name]; old != nil {
+	if old, _ := b.lookup(info.name); old != nil {
 		if o := old.described(); !o.same(&info) {
 			return nil, fmt.Errorf("%w: %q is registered as %s and cannot be %s too", ErrStateType, info.name, o, &info)
 		}
@@ -58,8 +58,8 @@ func register[K comparable, E any](b *Backend[K], info stateInfo, l layout[E]) (
 	if err := b.claimCarried(s); err != nil {
 		return nil, err
 	}
+	b.byName[info.name] = len(b.states)
 	b.states = append(b.states, s)
-	b.byName[info.name] = s
 	return s, nil
 }
 
@@ -230,11 +230,19 @@ func (f *frozenKeyed[K, E]) get(k K) *E {
 	return f.tables[i].Get(hash, k)
 }
 
-func (s *keyed[K, E]) empty(group int) func() {
-	return func() { s.tables[group-s.core.cfg.Range.First].Clear() }
+func (s *keyed[K, E]) install(group int, c content) {
+	t := &s.tables[group-s.core.cfg.Range.First]
+	switch c := c.(type) {
+	case *frozenKeyed[K, E]:
+		t.Adopt(c.tables[group-c.first])
+	case *cow.Table[K, E]:
+		t.Take(c)
+	default:
+		*t = *cow.NewTable(s.pool)
+	}
 }
 
-func (s *keyed[K, E]) stage(group int, entries uint64, records []byte) (func(), error) {
+func (s *keyed[K, E]) stage(group int, entries uint64, records []byte) (content, error) {
 	// A record is two bytes and an array header at the least.
 	if entries > uint64(len(records))/3 {
 		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
@@ -251,7 +259,7 @@ func (s *keyed[K, E]) stage(group int, entries uint64, records []byte) (func(), 
 	if r.Len() > 0 {
 		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
 	}
-	return func() { s.tables[group-s.core.cfg.Range.First].Take(t) }, nil
+	return t, nil
 }
 
 func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E], decode func(*wire.Reader, *E) error) error {
@@ -276,7 +284,7 @@ func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E]
 	return decode(r, e)
 }
 
-func (s *keyed[K, E]) stageFrozen(f frozen, group int) (func(), error) {
+func (s *keyed[K, E]) stageFrozen(f frozen, group int) (content, error) {
 	if o := f.described(); !o.same(&s.info) {
 		return nil, mismatch(&s.info, o)
 	}
@@ -288,5 +296,5 @@ func (s *keyed[K, E]) stageFrozen(f frozen, group int) (func(), error) {
 		}
 		return s.stage(group, f.entries(group), slices.Clip(records))
 	}
-	return func() { s.tables[group-s.core.cfg.Range.First].Adopt(same.tables[group-same.first]) }, nil
+	return same, nil
 }

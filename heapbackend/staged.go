@@ -12,7 +12,7 @@ type Staged struct {
 	backend *core
 	group   int
 	entries uint64
-	install []func()
+	parts   []content // by index of the state; states without one become empty
 	carried []carriedGroup
 	from    *Snapshot // whose memory it shares, nil if none
 }
@@ -39,11 +39,7 @@ func (c *core) StageEmpty(group int) (*Staged, error) {
 	if err := c.check(group); err != nil {
 		return nil, err
 	}
-	s := &Staged{backend: c, group: group}
-	for _, st := range c.states {
-		s.install = append(s.install, st.empty(group))
-	}
-	return s, nil
+	return &Staged{backend: c, group: group, parts: make([]content, len(c.states))}, nil
 }
 
 // StageBlock decodes a key group that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned. The
@@ -85,18 +81,18 @@ func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, erro
 // stagePart stages one state of a block.
 func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []byte) error {
 	s.entries += entries
-	st := c.byName[info.name]
+	st, i := c.lookup(info.name)
 	if st == nil {
 		return s.carry(carriedGroup{info: info, group: s.group, n: entries, records: append([]byte(nil), records...)})
 	}
 	if !st.described().same(info) {
 		return mismatch(st.described(), info)
 	}
-	install, err := st.stage(s.group, entries, records)
+	part, err := st.stage(s.group, entries, records)
 	if err != nil {
 		return fmt.Errorf("key group %d: %w", s.group, err)
 	}
-	s.install = append(s.install, install)
+	s.parts[i] = part
 	return nil
 }
 
@@ -128,18 +124,16 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 			continue
 		}
 		s.entries += n
-		st := c.byName[f.described().name]
+		st, i := c.lookup(f.described().name)
 		if st == nil {
 			if err := s.carry(carriedGroup{info: f.described(), group: group, n: n, from: f}); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		install, err := st.stageFrozen(f, group)
-		if err != nil {
+		if s.parts[i], err = st.stageFrozen(f, group); err != nil {
 			return nil, err
 		}
-		s.install = append(s.install, install)
 	}
 	return s, nil
 }
@@ -196,8 +190,12 @@ func (c *core) Install(staged []*Staged) error {
 		c.space.Adopt(p.view)
 	}
 	for _, s := range staged {
-		for _, f := range s.install {
-			f()
+		for i, st := range c.states {
+			var part content
+			if i < len(s.parts) {
+				part = s.parts[i]
+			}
+			st.install(s.group, part)
 		}
 	}
 	c.installCarried(seen, staged)
