@@ -24,7 +24,7 @@ import (
 // directory and another number of tasks, until it has been killed often enough. Then it ends with the right counts.
 func TestKilledFromOutside(t *testing.T) {
 	t.Parallel()
-	dir, want := corpus(t, 2<<20)
+	dir, want := corpus(t, 1<<20)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	state := filepath.Join(t.TempDir(), "state")

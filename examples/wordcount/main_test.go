@@ -100,7 +100,7 @@ func randomText(rnd *rand.Rand, size int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFG"
 	var b strings.Builder
 	for b.Len() < size {
-		for range 1 + min(rnd.IntN(9), rnd.IntN(9)) {
+		for range 1 + min(rnd.IntN(6), rnd.IntN(6)) {
 			b.WriteByte(letters[min(rnd.IntN(len(letters)), rnd.IntN(len(letters)))])
 		}
 		b.WriteString([]string{" ", "\n", "_7", "é"}[rnd.IntN(4)])
@@ -250,7 +250,7 @@ func TestTheRunsOwnFilesAreNotCounted(t *testing.T) {
 
 func TestStandardInput(t *testing.T) {
 	t.Parallel()
-	text := randomText(rand.New(rand.NewPCG(3, 3)), 3<<20)
+	text := randomText(rand.New(rand.NewPCG(3, 3)), 5<<18)
 	state := filepath.Join(t.TempDir(), "state")
 	out := filepath.Join(t.TempDir(), "out")
 	run := func(text string, args ...string) outcome {
