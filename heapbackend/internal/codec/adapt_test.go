@@ -112,4 +112,13 @@ func TestChangesThatLoseAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, codec.ErrType)
 }
 
+func TestTheFirstOfTwoOldFieldsOfOneNameIsRead(t *testing.T) {
+	num := typeOf[int](t)
+	c, err := codecOf[struct{ A int }](t).From(&codec.Type{Kind: "struct", Fields: []codec.Field{{Name: "A", Type: num}, {Name: "A", Type: num}}})
+	require.NoError(t, err)
+	var got struct{ A int }
+	require.NoError(t, c.Decode(wire.NewReader([]byte("\x92\x01\x02")), &got))
+	require.Equal(t, 1, got.A)
+}
+
 func second[V any](_ V, err error) error { return err }

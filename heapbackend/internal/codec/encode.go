@@ -109,7 +109,7 @@ func (n *node) appendItems(b []byte, p unsafe.Pointer, count, depth int) ([]byte
 	if err := fits(count); err != nil {
 		return b, err
 	}
-	if depth++; false {
+	if depth++; depth > wire.MaxDepth {
 		return b, errDepth()
 	}
 	b = wire.AppendArrayLen(b, count)

@@ -255,6 +255,8 @@ func TestDeepAndCyclicValuesAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, wire.ErrDepth)
 
 	require.ErrorIs(t, errOf[node](strings.Repeat("\x94\x01", 100000)), wire.ErrDepth)
+	require.NoError(t, errOf[list](strings.Repeat("\x91", wire.MaxDepth-1)+"\x90"))
+	require.ErrorIs(t, errOf[list](strings.Repeat("\x91", wire.MaxDepth)+"\x90"), wire.ErrDepth)
 	require.ErrorIs(t, errOf[list](strings.Repeat("\x91", 100000)+"\xc0"), wire.ErrDepth)
 	require.ErrorIs(t, errOf[dict](strings.Repeat("\x81\xa0", 100000)+"\xc0"), wire.ErrDepth)
 	require.ErrorIs(t, errOf[custom](strings.Repeat("\x91", 100000)+"\xc0"), wire.ErrDepth)
