@@ -166,6 +166,10 @@ func TestOpenSweepsWhatDeadWritersLeft(t *testing.T) {
 
 	other := openDir(t, dir)
 	require.Equal(t, left, files(t, dir), "its writer lives")
+	old := time.Now().Add(-2 * primary.StaleAfter)
+	require.NoError(t, os.Chtimes(filepath.Join(dir, left[0]), old, old))
+	openDir(t, dir)
+	require.Equal(t, left, files(t, dir), "its writer lives, however old its file is")
 	require.NoError(t, put(t, other, "b", ""))
 
 	require.NoError(t, dead.Close()) // gives up the lock, as a death would, and leaves the file
@@ -173,7 +177,7 @@ func TestOpenSweepsWhatDeadWritersLeft(t *testing.T) {
 	require.Equal(t, []string{"b"}, files(t, dir))
 	locks, err := filepath.Glob(filepath.Join(dir, "tmp~", "*.lock"))
 	require.NoError(t, err)
-	require.Len(t, locks, 1, "that of the store that is open")
+	require.Len(t, locks, 1, "that of the store that is open and has written")
 	require.Error(t, w.Commit(t.Context()), "of a writer whose file is gone")
 	require.Equal(t, []string{"b"}, files(t, dir))
 }

@@ -173,6 +173,8 @@ func TestHostileLengthsTakeLittleMemory(t *testing.T) {
 		"frame length": func() error {
 			b := appendHeader(nil, &h)
 			binary.LittleEndian.PutUint64(b[12:], 1<<60)
+			end := len(b) - frameTail
+			binary.LittleEndian.PutUint32(b[end:], crc32.Checksum(b[:end], castagnoli))
 			_, err := decodeHeader(b)
 			return err
 		},

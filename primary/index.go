@@ -25,10 +25,8 @@ const (
 	trailerSize   = 56
 	trailerMagic  = "hsobjend"
 	segmentFields = 8
-	// minSegment and maxSegment bound one encoded segment in bytes: every field
-	// in its shortest and its longest form.
+	// minSegment is the least bytes one encoded segment can take.
 	minSegment = 1 + segmentFields
-	maxSegment = 5 + 9*segmentFields
 )
 
 type trailer struct {
@@ -76,8 +74,6 @@ func decodeTrailer(b []byte, size int64) (trailer, error) {
 		return trailer{}, corruptAt(at, "object does not have the length it had", nil)
 	case t.indexOffset < 0 || t.indexOffset > at || t.indexLength != at-t.indexOffset:
 		return trailer{}, corruptAt(at, "index is not between the blocks and the trailer", nil)
-	case t.indexLength > 5+int64(t.segments)*maxSegment:
-		return trailer{}, corruptAt(at, "index is longer than its segments", nil)
 	case t.headerLength < frameHead+frameTail || t.headerLength > min(t.indexOffset, maxHeader):
 		return trailer{}, corruptAt(at, "header is not before the index", nil)
 	}
