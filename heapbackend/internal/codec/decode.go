@@ -42,6 +42,20 @@ func (n *node) decode(r *wire.Reader, p unsafe.Pointer, depth int) {
 				r.Fail(fmt.Errorf("%w: %d bytes where the type has %d", wire.ErrType, len(s), o.n))
 			}
 			copy(unsafe.Slice((*byte)(f), o.n), s)
+		case opUint32:
+			v := r.Uint()
+			if v > math.MaxUint32 {
+				r.Fail(fmt.Errorf("%w: an integer above %d", wire.ErrRange, uint32(math.MaxUint32)))
+				return
+			}
+			*(*uint32)(f) = uint32(v)
+		case opInt32:
+			v := r.Int()
+			if int64(int32(v)) != v {
+				r.Fail(fmt.Errorf("%w: an integer of more than 32 bits", wire.ErrRange))
+				return
+			}
+			*(*int32)(f) = int32(v)
 		case opBool:
 			*(*bool)(f) = r.Bool()
 		case opFloat32:
@@ -49,7 +63,7 @@ func (n *node) decode(r *wire.Reader, p unsafe.Pointer, depth int) {
 		case opTime:
 			*(*time.Time)(f) = r.Time()
 		default:
-			if o.kind <= opUint32 {
+			if o.kind < opUint32 {
 				o.decodeNarrow(r, f)
 			} else {
 				o.decode(r, f, depth+int(o.nest))
@@ -70,16 +84,12 @@ func (o *op) decodeNarrow(r *wire.Reader, f unsafe.Pointer) {
 		*(*int8)(f) = int8(signed(r, math.MinInt8, math.MaxInt8))
 	case opInt16:
 		*(*int16)(f) = int16(signed(r, math.MinInt16, math.MaxInt16))
-	case opInt32:
-		*(*int32)(f) = int32(signed(r, math.MinInt32, math.MaxInt32))
 	case opUint:
 		*(*uint)(f) = uint(unsigned(r, math.MaxUint))
 	case opUint8:
 		*(*uint8)(f) = uint8(unsigned(r, math.MaxUint8))
 	case opUint16:
 		*(*uint16)(f) = uint16(unsigned(r, math.MaxUint16))
-	case opUint32:
-		*(*uint32)(f) = uint32(unsigned(r, math.MaxUint32))
 	}
 }
 

@@ -54,6 +54,12 @@ func (n *node) append(b []byte, p unsafe.Pointer, depth int) ([]byte, error) {
 			b = wire.AppendBytes(b, unsafe.Slice((*byte)(f), o.n))
 		case opHead:
 			b = wire.AppendArrayLen(b, o.n)
+		case opString:
+			s := *(*string)(f)
+			if uint64(len(s)) > wire.MaxLen {
+				return b, fits(len(s))
+			}
+			b = wire.AppendString(b, s)
 		default:
 			var err error
 			if b, err = o.append(b, f, depth+int(o.nest)); err != nil {
@@ -64,15 +70,9 @@ func (n *node) append(b []byte, p unsafe.Pointer, depth int) ([]byte, error) {
 	return b, nil
 }
 
-// append encodes what may fail: everything whose size is not fixed by its type.
+// append encodes what may be nil, nested or opaque.
 func (o *op) append(b []byte, f unsafe.Pointer, depth int) ([]byte, error) {
 	switch o.kind {
-	case opString:
-		s := *(*string)(f)
-		if err := fits(len(s)); err != nil {
-			return b, err
-		}
-		return wire.AppendString(b, s), nil
 	case opBytes:
 		s := *(*[]byte)(f)
 		if s == nil {
