@@ -115,8 +115,8 @@ type core struct {
 type state interface {
 	described() *stateInfo
 	freeze() frozen
-	// stage decodes the records of one group into what install takes. Any goroutine.
-	stage(group int, entries uint64, records []byte) (content, error)
+	// stage decodes the records of one group, written as the description says, into what install takes. Any goroutine.
+	stage(written *stateInfo, group int, entries uint64, records []byte) (content, error)
 	// stageFrozen is stage for a group of another backend's frozen state; it shares memory where the types are the same.
 	stageFrozen(f frozen, group int) (content, error)
 	// install makes staged content that of a group; nil makes the group empty. O(1), but O(pages) for what was decoded.

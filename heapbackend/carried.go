@@ -52,7 +52,7 @@ func (c *core) checkCarried(staged []*Staged) error {
 				return fmt.Errorf("%w: state %q was registered after group %d was staged", ErrMismatch, g.info.name, s.group)
 			}
 			if old := infos[g.info.name]; old != nil && !old.same(g.info) {
-				return mismatch(old, g.info)
+				return mismatch(old, g.info, nil)
 			}
 			infos[g.info.name] = g.info
 		}
@@ -95,9 +95,6 @@ func (c *core) claimCarried(s state) error {
 		if old.info.name != s.described().name {
 			continue
 		}
-		if !s.described().same(old.info) {
-			return mismatch(s.described(), old.info)
-		}
 		parts := map[int]content{}
 		for group, g := range old.groups {
 			part, err := g.stageInto(s, group)
@@ -121,5 +118,5 @@ func (g *carriedGroup) stageInto(s state, group int) (content, error) {
 	if g.from != nil {
 		return s.stageFrozen(g.from, group)
 	}
-	return s.stage(group, g.n, g.records)
+	return s.stage(g.info, group, g.n, g.records)
 }

@@ -26,8 +26,8 @@ var (
 	ErrStateExists = errors.New("heapbackend: state registered twice")
 	// ErrStateType says that a key, value or element type cannot be kept, or that a name is registered with another type.
 	ErrStateType = errors.New("heapbackend: unusable state type")
-	// ErrSchema says that what was written is not what is registered: another kind, key type or value type. The error
-	// is a *SchemaError.
+	// ErrSchema says that what was written is not what is registered: another kind or key type, or a value
+	// type that cannot be read as the registered one. The error is a *SchemaError.
 	ErrSchema = errors.New("heapbackend: schema mismatch")
 	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set.
 	ErrUnknownState = errors.New("heapbackend: checkpoint holds an unregistered state")
@@ -43,17 +43,23 @@ var (
 	ErrFrozen = errors.New("heapbackend: a snapshot's value was modified")
 )
 
-// SchemaError says how a written state differs from the registered one. It matches ErrSchema.
+// SchemaError says how a written state differs from the registered one, beyond what is matched on reading: fields of
+// structs that were added, dropped or moved, and integers and floats that were widened. It matches ErrSchema.
 type SchemaError struct {
 	State      string // name of the state
 	Registered string // what the program registered, as Go would write it
 	Written    string // what the bytes or the snapshot hold
+	Cause      error  // which part cannot be read; nil where the kind, a key type or a codec differs
 }
 
 func (e *SchemaError) Error() string {
-	return fmt.Sprintf("heapbackend: state %q is registered as %s but was written as %s; register it as it was written, or under another name",
-		e.State, e.Registered, e.Written)
+	cause := ""
+	if e.Cause != nil {
+		cause = fmt.Sprintf(" (%v)", e.Cause)
+	}
+	return fmt.Sprintf("heapbackend: state %q is registered as %s but was written as %s%s; register it as it was written, or under another name",
+		e.State, e.Registered, e.Written, cause)
 }
 
-// Unwrap returns ErrSchema.
-func (e *SchemaError) Unwrap() error { return ErrSchema }
+// Unwrap returns ErrSchema and the cause.
+func (e *SchemaError) Unwrap() []error { return []error{ErrSchema, e.Cause} }

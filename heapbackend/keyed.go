@@ -1,9 +1,10 @@
 package heapbackend
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
@@ -23,8 +24,9 @@ type keyed[K comparable, E any] struct {
 // layout is how entries are written and read.
 type layout[E any] struct {
 	append func(dst []byte, e *E) ([]byte, error)
-	// decoder returns what reads entries into tables of that space. The decoder belongs to one goroutine.
-	decoder  func(space *cow.Space) func(r *wire.Reader, e *E) error
+	// decoder returns what reads entries, whose values were written as the type says, into tables of that space. The
+	// decoder belongs to one goroutine.
+	decoder  func(space *cow.Space, written *codec.Type) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // a program's write could reach what an entry refers to
 	pointers bool // entries hold pointers of any kind
 }
@@ -242,17 +244,28 @@ func (s *keyed[K, E]) install(group int, c content) {
 	}
 }
 
-func (s *keyed[K, E]) stage(group int, entries uint64, records []byte) (content, error) {
+func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, records []byte) (content, error) {
+	if !s.info.related(written) {
+		return nil, mismatch(&s.info, written, nil)
+	}
 	// A record is two bytes and an array header at the least.
 	if entries > uint64(len(records))/3 {
 		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
 	}
 	space := cow.NewSpace()
+	decode, err := s.layout.decoder(space, written.typ)
+	if err != nil {
+		return nil, mismatch(&s.info, written, err)
+	}
 	t := cow.NewTableFor(s.newPool(space), int(entries))
 	r := wire.NewReader(records)
-	decode := s.layout.decoder(space)
 	for range entries {
-		if err := s.decodeRecord(r, group, t, decode); err != nil {
+		err := s.decodeRecord(r, group, t, decode)
+		switch {
+		case err == nil:
+		case errors.Is(err, wire.ErrRange) && !s.info.same(written):
+			return nil, mismatch(&s.info, written, err)
+		default:
 			return nil, fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
 		}
 	}
@@ -285,16 +298,16 @@ func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E]
 }
 
 func (s *keyed[K, E]) stageFrozen(f frozen, group int) (content, error) {
-	if o := f.described(); !o.same(&s.info) {
-		return nil, mismatch(&s.info, o)
+	if same, ok := f.(*frozenKeyed[K, E]); ok && s.info.same(f.described()) {
+		return same, nil
 	}
-	same, ok := f.(*frozenKeyed[K, E])
-	if !ok { // the same bytes, but other Go types
-		records, err := f.appendGroup(nil, group)
-		if err != nil {
-			return nil, err
-		}
-		return s.stage(group, f.entries(group), slices.Clip(records))
+	if !s.info.related(f.described()) {
+		return nil, mismatch(&s.info, f.described(), nil)
 	}
-	return same, nil
+	// Other Go types: through the bytes.
+	records, err := f.appendGroup(nil, group)
+	if err != nil {
+		return nil, err
+	}
+	return s.stage(f.described(), group, f.entries(group), records)
 }

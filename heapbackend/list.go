@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"iter"
 
+	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -101,17 +102,18 @@ func (c *valueCodec[V]) appendList(dst []byte, l *chunks[V]) ([]byte, error) {
 	return dst, nil
 }
 
-func (c *valueCodec[V]) listDecoder(space *cow.Space) func(*wire.Reader, *chunks[V]) error {
+func (c *valueCodec[V]) listDecoder(space *cow.Space, written *codec.Type) (func(*wire.Reader, *chunks[V]) error, error) {
+	decode, err := c.from(written)
 	return func(r *wire.Reader, l *chunks[V]) error {
 		for range r.ArrayLen() {
 			var v V
-			if err := c.decode(r, &v); err != nil {
+			if err := decode(r, &v); err != nil {
 				return err
 			}
 			l.add(space, v)
 		}
 		return r.Err()
-	}
+	}, err
 }
 
 // Append adds elements to the end of a key's list. Errors as Value.Put. O(1) an element; after a capture the first

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
@@ -82,8 +83,9 @@ func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err err
 	return dst, nil
 }
 
-func (m *mapCodec[MK, V]) decoder(space *cow.Space) func(*wire.Reader, *inner[MK, V]) error {
+func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type) (func(*wire.Reader, *inner[MK, V]) error, error) {
 	pool := m.newPool(space)
+	decode, err := m.value.from(written)
 	return func(r *wire.Reader, e *inner[MK, V]) error {
 		n := r.ArrayLen()
 		if n == 0 || n%2 != 0 {
@@ -92,27 +94,29 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space) func(*wire.Reader, *inner[MK
 		}
 		e.table = cow.NewTableFor(pool, n/2)
 		for range n / 2 {
-			if err := m.decodeEntry(r, e.table); err != nil {
+			v, err := m.decodeKey(r, e.table)
+			if err != nil {
+				return err
+			}
+			if err := decode(r, v); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
+	}, err
 }
 
-func (m *mapCodec[MK, V]) decodeEntry(r *wire.Reader, t *cow.Table[MK, V]) error {
+// decodeKey reads a key and makes room for its value.
+func (m *mapCodec[MK, V]) decodeKey(r *wire.Reader, t *cow.Table[MK, V]) (*V, error) {
 	var k MK
 	if err := m.sub.codec.Decode(r, &k); err != nil {
-		return err
+		return nil, err
 	}
 	v, inserted, _, err := t.Upsert(m.sub.hasher.Hash(k), k)
 	if err == nil && !inserted {
 		err = fmt.Errorf("a map holds the same key twice")
 	}
-	if err != nil {
-		return err
-	}
-	return m.value.decode(r, v)
+	return v, err
 }
 
 // subHash returns the hash of a key inside a map.

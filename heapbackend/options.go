@@ -36,8 +36,9 @@ type valueCodec[V any] struct {
 	typ      *codec.Type // of the derived codec, else nil
 	append   func(dst []byte, v *V) ([]byte, error)
 	decode   func(r *wire.Reader, v *V) error
-	clone    func(dst, src *V) // nil: plain assignment is a deep copy
-	pointers bool              // values hold pointers of any kind
+	from     func(old *codec.Type) (func(r *wire.Reader, v *V) error, error) // decode for the values of an older type
+	clone    func(dst, src *V)                                               // nil: plain assignment is a deep copy
+	pointers bool                                                            // values hold pointers of any kind
 }
 
 func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
@@ -59,6 +60,7 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 			return c, fmt.Errorf("%w: a Codec's ID must have 1 to %d bytes", ErrConfig, MaxStateName)
 		}
 		c.append, c.decode = o.Codec.Append, userDecode(o.Codec)
+		c.from = func(*codec.Type) (func(*wire.Reader, *V) error, error) { return c.decode, nil }
 		return c, nil
 	}
 	derived, err := codec.For[V]()
@@ -66,6 +68,13 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 		return c, fmt.Errorf("%w: %w; give Options.Codec", ErrStateType, err)
 	}
 	c.typ, c.append, c.decode = derived.Type(), derived.Append, derived.Decode
+	c.from = func(old *codec.Type) (func(*wire.Reader, *V) error, error) {
+		d, err := derived.From(old)
+		if err != nil {
+			return nil, err
+		}
+		return d.Decode, nil
+	}
 	return c, nil
 }
 

@@ -50,8 +50,11 @@ func (i *stateInfo) append(dst []byte) []byte {
 }
 
 // same reports whether two descriptions give records the same meaning. Names are not compared.
-func (i *stateInfo) same(o *stateInfo) bool {
-	return i.kind == o.kind && i.key == o.key && i.sub == o.sub && i.codec == o.codec && i.typ.Equal(o.typ)
+func (i *stateInfo) same(o *stateInfo) bool { return i.related(o) && i.typ.Equal(o.typ) }
+
+// related reports whether two descriptions differ at most in the type of their values. Keys never change.
+func (i *stateInfo) related(o *stateInfo) bool {
+	return i.kind == o.kind && i.key == o.key && i.sub == o.sub && i.codec == o.codec && (i.typ == nil) == (o.typ == nil)
 }
 
 // String describes the state as Go would write it.
@@ -72,8 +75,8 @@ func (i *stateInfo) String() string {
 }
 
 // mismatch is the error of a state that was written otherwise than it is registered.
-func mismatch(registered, written *stateInfo) error {
-	return &SchemaError{State: registered.name, Registered: registered.String(), Written: written.String()}
+func mismatch(registered, written *stateInfo, cause error) error {
+	return &SchemaError{State: registered.name, Registered: registered.String(), Written: written.String(), Cause: cause}
 }
 
 // appendSchema appends the descriptions as one array.

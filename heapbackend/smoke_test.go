@@ -69,3 +69,58 @@ func TestSmoke(t *testing.T) {
 		s2.Release()
 	}
 }
+
+func TestAnOlderTypeIsReadByName(t *testing.T) {
+	type before struct {
+		N    int32
+		Gone string
+		Name string
+	}
+	type after struct {
+		Name string
+		New  []int
+		N    int64
+	}
+	cfg := Config{M: 4, Range: keygroups.Range{End: 4}}
+	b, err := New[string](cfg)
+	require.NoError(t, err)
+	v, err := NewValue[before](b, "v")
+	require.NoError(t, err)
+	require.NoError(t, v.Put("k", before{N: -7, Gone: "x", Name: "n"}))
+	s, err := b.Capture()
+	require.NoError(t, err)
+	defer s.Release()
+	for _, way := range []string{"adopt", "decode"} {
+		b2, err := New[string](cfg)
+		require.NoError(t, err)
+		v2, err := NewValue[after](b2, "v")
+		require.NoError(t, err)
+		b3, err := New[string](cfg)
+		require.NoError(t, err)
+		_, err = NewValue[map[string]int](b3, "v")
+		require.NoError(t, err)
+		for g := range 4 {
+			stage := func(b *Backend[string]) (*Staged, error) {
+				if way == "adopt" {
+					return b.StageSnapshot(s, g)
+				}
+				block, _, err := s.AppendGroup(nil, g)
+				require.NoError(t, err)
+				return b.StageBlock(s.Schema(), g, block)
+			}
+			staged, err := stage(b2)
+			require.NoError(t, err)
+			require.NoError(t, b2.Install([]*Staged{staged}))
+			if s.Entries(g) > 0 {
+				_, err = stage(b3)
+				var schema *SchemaError
+				require.ErrorAs(t, err, &schema)
+				require.ErrorIs(t, err, ErrSchema)
+				require.Equal(t, "v", schema.State)
+			}
+		}
+		got, ok := v2.Get("k")
+		require.True(t, ok)
+		require.Equal(t, after{Name: "n", N: -7}, got)
+	}
+}

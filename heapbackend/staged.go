@@ -42,7 +42,8 @@ func (c *core) StageEmpty(group int) (*Staged, error) {
 	return &Staged{backend: c, group: group, parts: make([]content, len(c.states))}, nil
 }
 
-// StageBlock decodes a key group that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned. The
+// StageBlock decodes a key group that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned then. A
+// state whose value type has changed since is read field by field, by name. The
 // caller has verified the block's checksum; what it holds is checked all the same. It touches nothing of the backend,
 // keeps neither slice, and may be called from any goroutine, several at once. Memory is bounded by that of the entries
 // present. Errors: ErrCorrupt, ErrSchema, ErrUnknownState, ErrGroup, ErrClosed.
@@ -85,10 +86,7 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 	if st == nil {
 		return s.carry(carriedGroup{info: info, group: s.group, n: entries, records: append([]byte(nil), records...)})
 	}
-	if !st.described().same(info) {
-		return mismatch(st.described(), info)
-	}
-	part, err := st.stage(s.group, entries, records)
+	part, err := st.stage(info, s.group, entries, records)
 	if err != nil {
 		return fmt.Errorf("key group %d: %w", s.group, err)
 	}
@@ -98,8 +96,8 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 
 // StageSnapshot prepares to take a key group over from a snapshot, which may be of another backend of the job, with any
 // range that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
-// backends as like may take from it. O(states), unless a state is registered with another Go type of the same schema:
-// then its entries are encoded and decoded. The snapshot must not be released before Install. Errors: ErrMismatch,
+// backends as like may take from it. O(states), unless a state is registered with another Go type: then its entries are
+// encoded and decoded. The snapshot must not be released before Install. Errors: ErrMismatch,
 // ErrSchema, ErrUnknownState, ErrGroup, ErrReleased, ErrClosed.
 func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	s, err := c.StageEmpty(group)

@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"iter"
 
+	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -27,7 +28,7 @@ func NewValue[V any, K comparable](b *Backend[K], name string, opts ...Options[V
 	}
 	s, err := register(b, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
 		append:  c.append,
-		decoder: func(*cow.Space) func(*wire.Reader, *V) error { return c.decode },
+		decoder: func(_ *cow.Space, t *codec.Type) (func(*wire.Reader, *V) error, error) { return c.from(t) },
 		refs:    c.clone != nil, pointers: c.pointers,
 	})
 	if err != nil {
