@@ -200,7 +200,7 @@ func appendState(dst []byte, index int, n uint64, f frozen, group int) (out []by
 	if dst, err = f.appendGroup(dst, group); err != nil {
 		return dst, at, err
 	}
-	if len(dst)-at > math.MaxUint32 {
+	if uint64(len(dst)-at) > math.MaxUint32 {
 		return dst, at, fmt.Errorf("%w: state %q takes %d bytes in key group %d; use more key groups", ErrFull, f.described().name, len(dst)-at, group)
 	}
 	binary.BigEndian.PutUint32(dst[at-binHeader+1:], uint32(len(dst)-at))
