@@ -1,0 +1,91 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+
+	"github.com/google/uuid"
+
+	"github.com/heapstate/heapstate/primary"
+)
+
+// startTasks starts an attempt of each of the tasks, all from the same manifest. On the supervisor's goroutine.
+func (r *run) startTasks(tasks []int, m *primary.Manifest) error {
+	where, returned, err := r.place(tasks, m)
+	if err != nil {
+		return err
+	}
+	for _, i := range tasks {
+		st := &r.state[i]
+		st.attempts++
+		st.finished = false
+		st.allocation = where[i].allocation
+		t := &Task{
+			run: r, index: i, attempts: st.attempts, attempt: uuid.New(), slot: where[i], keeper: where[i].keeper,
+			returned: returned[i],
+			groups:   r.ranges[i], manifest: m, old: r.tasksOf(m), cause: st.cause, failed: st.failed,
+			dueC: make(chan struct{}, 1), uploads: map[uint64]*upload{},
+		}
+		t.ctx, t.cancel = context.WithCancelCause(r.ctx)
+		t.signal.Store(1)
+		context.AfterFunc(t.ctx, func() { t.signal.Store(1) })
+		r.mu.Lock()
+		r.current[i] = t
+		r.mu.Unlock()
+		r.tasks.start(t.live)
+	}
+	return nil
+}
+
+// live is the goroutine of one attempt. It ends when the task function has returned and, unless that was a failure, all other
+// tasks have finished too: until then it takes part in checkpoints with its final state.
+func (t *Task) live() {
+	err := ErrGoexit
+	defer func() { // a Goexit in the task function runs this and nothing else
+		if t.backend != nil {
+			err = errors.Join(err, t.backend.Close())
+		}
+		t.run.events.put(event{kind: taskEnded, task: t, err: err})
+	}()
+	err = t.call()
+	if err == nil && t.ctx.Err() == nil {
+		t.run.events.put(event{kind: taskFinished, task: t})
+		err = t.serve()
+	}
+	if t.ctx.Err() != nil && (err == nil || errors.Is(err, t.ctx.Err())) {
+		err = context.Cause(t.ctx)
+	}
+}
+
+// call runs the task function and turns a panic into an error.
+func (t *Task) call() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return t.run.fn(t.ctx, t)
+}
+
+// serve answers checkpoints on behalf of a task that has finished.
+func (t *Task) serve() error {
+	for {
+		select {
+		case <-t.ctx.Done():
+			return nil
+		case <-t.dueC:
+		}
+		if _, due := t.Due(); !due {
+			continue
+		}
+		if !t.run.offsets.Load() {
+			// An engine that brings its own positions: only it knows what the final one is.
+			t.run.events.put(event{kind: taskDetached, task: t})
+			continue
+		}
+		if err := t.advanceDue(t.ctx); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/heapstate/heapstate/primary"
+)
+
+// TaskFunc is what every task of a job runs. It attaches a backend to its task, registers the states, restores, and then
+// processes records until its source ends (nil), its context ends (any error), or it fails (any error, or a panic).
+type TaskFunc func(ctx context.Context, t *Task) error
+
+// Job is one dataflow program: a number of tasks with keyed state, run in this process, checkpointed and recovered. Its
+// methods may be called from any goroutine.
+type Job struct {
+	cfg Config
+
+	mu   sync.Mutex // guards what follows
+	busy bool       // Run is at work
+	run  *run       // nil when there is nothing to talk to yet
+}
+
+// NewJob checks the configuration and returns a job that does not run yet. Nothing is read or written. The error matches
+// ErrConfig and names every fault.
+func NewJob(cfg Config) (*Job, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Job{cfg: cfg}, nil
+}
+
+// Run runs the tasks, each in a goroutine and a slot of its own, from the newest checkpoint (or Config.From), and restarts them
+// as configured, until all of them have returned nil, the job is stopped, ctx ends, or a failure cannot be recovered from. It
+// returns nil in the first two cases, the cause of ctx in the third.
+//
+// Before it returns it waits, at most Config.Grace, for everything it started. It may be called again afterwards, and then goes on
+// from the newest checkpoint. Errors: ErrRunning; ErrConfig; primary.ErrMismatch when the store holds another job, M or seed, with nothing
+// changed; primary.ErrFenced when another process has taken the job over; ErrGivenUp and [TaskError] when the restart strategy ends
+// it; [RestoreError] when no checkpoint can be read; and what the store returns while the checkpoints are opened.
+func (j *Job) Run(ctx context.Context, fn TaskFunc) error {
+	if fn == nil {
+		return fmt.Errorf("%w: no task function", ErrConfig)
+	}
+	j.mu.Lock()
+	busy := j.busy
+	j.busy = true
+	j.mu.Unlock()
+	if busy {
+		return ErrRunning
+	}
+	defer j.set(nil, false)
+	r, err := openRun(ctx, j, fn)
+	if err != nil {
+		return err
+	}
+	j.set(r, true)
+	return r.supervise(ctx)
+}
+
+func (j *Job) set(r *run, busy bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.run, j.busy = r, busy
+}
+
+// running is the run under way, or ErrNotRunning.
+func (j *Job) running() (*run, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.run == nil {
+		return nil, ErrNotRunning
+	}
+	return j.run, nil
+}
+
+// Checkpoint takes a checkpoint now and waits for it. Errors: ErrNotRunning, [primary.AbortError], primary.ErrNotRunning while
+// some task is not restored, primary.ErrBusy, or ctx's.
+func (j *Job) Checkpoint(ctx context.Context) (*primary.Manifest, error) {
+	r, err := j.running()
+	if err != nil {
+		return nil, err
+	}
+	return r.checkpoint(ctx, false)
+}
+
+// Savepoint takes a savepoint and waits for it: a checkpoint that holds everything it needs and is never deleted. The
+// manifest is what Config.From starts from; primary.LoadSavepoint reads it again. Errors: as Checkpoint.
+func (j *Job) Savepoint(ctx context.Context) (*primary.Manifest, error) {
+	r, err := j.running()
+	if err != nil {
+		return nil, err
+	}
+	return r.checkpoint(ctx, true)
+}
+
+// Stop ends the job: the context of every task ends with ErrStopped, and Run returns nil. With savepoint set it first takes
+// a savepoint, which it returns; from their captures on, tasks that use Advance process no further record. When the savepoint fails the job
+// goes on, and Stop returns why. Without it, Stop returns the newest checkpoint, nil if there is none.
+//
+// Stop returns when the tasks have been told; Run returns when they have ended. Errors: as Checkpoint.
+func (j *Job) Stop(ctx context.Context, savepoint bool) (*primary.Manifest, error) {
+	r, err := j.running()
+	if err != nil {
+		return nil, err
+	}
+	if !savepoint {
+		r.events.put(event{kind: stopNow})
+		return r.coordinator().Latest(), nil
+	}
+	release := make(chan struct{})
+	if !r.stopping.CompareAndSwap(nil, &release) {
+		return nil, fmt.Errorf("%w: another stop is under way", primary.ErrBusy)
+	}
+	m, err := r.checkpoint(ctx, true)
+	if err != nil {
+		r.stopping.Store(nil)
+		close(release)
+		return nil, err
+	}
+	r.events.put(event{kind: stopNow})
+	return m, nil
+}
+
+// LoseSlot takes a slot away as if its machine were gone: the task in it fails at once with ErrSlotLost and moves to
+// another slot, and the slot's local copies are removed. It returns when that is decided. Errors: ErrNotRunning, ErrConfig for a
+// slot there is not, or ctx's.
+func (j *Job) LoseSlot(ctx context.Context, slot int) error {
+	r, err := j.running()
+	if err != nil {
+		return err
+	}
+	reply := make(chan error, 1)
+	r.events.put(event{kind: loseSlot, slot: slot, reply: reply})
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-r.ctx.Done():
+		return ErrNotRunning
+	}
+}
+
+// Slots describes the slots of a running job, by index; nil when it does not run.
+func (j *Job) Slots() []SlotInfo {
+	r, err := j.running()
+	if err != nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []SlotInfo
+	for _, s := range r.slots {
+		out = append(out, SlotInfo{Index: s.index, Allocation: s.allocation, Task: s.task})
+	}
+	slices.SortFunc(out, func(a, b SlotInfo) int { return a.Index - b.Index })
+	return out
+}
+
+// Latest is the newest completed checkpoint of a running job, nil when there is none or the job does not run. The manifest must not
+// be changed.
+func (j *Job) Latest() *primary.Manifest {
+	r, err := j.running()
+	if err != nil {
+		return nil
+	}
+	return r.coordinator().Latest()
+}
+
+// checkpoint triggers a checkpoint or a savepoint and waits for it.
+func (r *run) checkpoint(ctx context.Context, savepoint bool) (*primary.Manifest, error) {
+	id, err := r.coordinator().Trigger(ctx, savepoint)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.coordinator().Wait(ctx, id)
+	if err == nil && savepoint { // savepoints are not confirmed to tasks
+		r.endCheckpoint(id, nil)
+	}
+	return m, err
+}
