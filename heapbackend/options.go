@@ -59,7 +59,7 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 		if c.id = o.Codec.ID(); c.id == "" || len(c.id) > MaxStateName {
 			return c, fmt.Errorf("%w: a Codec's ID must have 1 to %d bytes", ErrConfig, MaxStateName)
 		}
-		c.append, c.decode = o.Codec.Append, userDecode(o.Codec)
+		c.append, c.decode = userAppend(o.Codec), userDecode(o.Codec)
 		c.from = func(*codec.Type) (func(*wire.Reader, *V) error, error) { return c.decode, nil }
 		return c, nil
 	}
@@ -76,6 +76,23 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 		return d.Decode, nil
 	}
 	return c, nil
+}
+
+// userAppend checks that a user's codec wrote exactly one msgpack value: anything else could not be read back.
+func userAppend[V any](c Codec[V]) func([]byte, *V) ([]byte, error) {
+	return func(dst []byte, v *V) ([]byte, error) {
+		out, err := c.Append(dst, v)
+		if err != nil {
+			return dst, err
+		}
+		var r wire.Reader
+		r.Reset(out[min(len(dst), len(out)):])
+		r.Skip()
+		if r.Err() != nil || r.Len() > 0 {
+			return dst, fmt.Errorf("codec %q wrote something other than one msgpack value", c.ID())
+		}
+		return out, nil
+	}
 }
 
 // userDecode gives a user's codec exactly one msgpack value and checks that it took all of it.
