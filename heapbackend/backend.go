@@ -18,8 +18,8 @@ type Config struct {
 	// RefuseUnknown makes a restore fail with ErrUnknownState if the checkpoint holds a state that is not registered.
 	// By default such a state is carried, unread, into every later snapshot.
 	RefuseUnknown bool
-	// VerifyFrozen makes every capture hash what it froze, and every later read of the snapshot compare: it finds
-	// programs that write through what Get returned, and names the state. It makes a capture as slow as an encode: a
+	// VerifyFrozen makes every capture hash what it froze, and AppendGroup and StageSnapshot compare: it finds programs
+	// that write through what Get returned, and names the state. It makes captures and takeovers as slow as an encode: a
 	// debugging aid.
 	VerifyFrozen bool
 }

@@ -27,8 +27,9 @@ type layout[E any] struct {
 	// decoder returns what reads entries, whose values were written as the type says, into tables of that space. The
 	// decoder belongs to one goroutine.
 	decoder  func(space *cow.Space, written *codec.Type) (func(r *wire.Reader, e *E) error, error)
-	refs     bool // a program's write could reach what an entry refers to
+	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
+	shares   bool // a program's write could reach values of an entry, or inside it
 }
 
 // register adds a state to the backend; a state of the restored checkpoint that was carried under its name becomes its
@@ -193,7 +194,7 @@ type frozenKeyed[K comparable, E any] struct {
 
 func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
 
-func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.refs }
+func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
 
 func (f *frozenKeyed[K, E]) entries(group int) uint64 { return uint64(f.tables[group-f.first].Len()) }
 

@@ -83,7 +83,7 @@ func NewList[V any, K comparable](b *Backend[K], name string, opts ...Options[V]
 	s, err := register(b, stateInfo{name: name, kind: kindList, codec: c.id, typ: c.typ}, layout[chunks[V]]{
 		append:   c.appendList,
 		decoder:  c.listDecoder,
-		pointers: true,
+		pointers: true, shares: c.clone != nil,
 	})
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func NewMap[MK comparable, V any, K comparable](b *Backend[K], name string, opts
 	}
 	m := &mapCodec[MK, V]{sub: sub, value: c}
 	s, err := register(b, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
-		append: m.append, decoder: m.decoder, pointers: true,
+		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
 	})
 	if err != nil {
 		return nil, err

@@ -97,8 +97,8 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 // StageSnapshot prepares to take a key group over from a snapshot, which may be of another backend of the job, with any
 // range that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
 // backends as like may take from it. O(states), unless a state is registered with another Go type: then its entries are
-// encoded and decoded. The snapshot must not be released before Install. Errors: ErrMismatch,
-// ErrSchema, ErrUnknownState, ErrGroup, ErrReleased, ErrClosed.
+// encoded and decoded. The snapshot must not be released before Install. Errors: ErrMismatch, ErrSchema,
+// ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrFrozen.
 func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	s, err := c.StageEmpty(group)
 	if err != nil {
@@ -114,6 +114,11 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	}
 	if !snap.cfg.Range.Contains(group) {
 		return nil, fmt.Errorf("%w: group %d, the snapshot holds %v", ErrGroup, group, snap.cfg.Range)
+	}
+	if p.sums != nil {
+		if _, _, err := snap.AppendGroup(nil, group); err != nil {
+			return nil, err
+		}
 	}
 	s.from = snap
 	for _, f := range p.states {

@@ -29,7 +29,7 @@ func NewValue[V any, K comparable](b *Backend[K], name string, opts ...Options[V
 	s, err := register(b, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
 		append:  c.append,
 		decoder: func(_ *cow.Space, t *codec.Type) (func(*wire.Reader, *V) error, error) { return c.from(t) },
-		refs:    c.clone != nil, pointers: c.pointers,
+		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil,
 	})
 	if err != nil {
 		return nil, err
