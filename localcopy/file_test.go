@@ -260,6 +260,33 @@ func TestClaimSweepsUnfinishedFiles(t *testing.T) {
 	requireValue(t, c, 5)
 }
 
+func TestClaimSparesFilesUnderWay(t *testing.T) {
+	s, dir := newState(t), t.TempDir()
+	f := localcopy.File(dir)
+	m, snapshot, twin := s.checkpoint(5, 5)
+	w, err := f.Begin(t.Context(), m, snapshot)
+	require.NoError(t, err)
+	for g := range stateRange.All() {
+		require.NoError(t, w.WriteGroup(t.Context(), g))
+	}
+	for len(regularFiles(t, dir)) == 0 { // the writer's goroutine makes it
+		runtime.Gosched()
+	}
+	require.NoError(t, f.Claim(t.Context(), "orders", []uuid.UUID{m.Allocation}))
+	c, err := w.Seal(t.Context(), twin)
+	require.NoError(t, err)
+	requireValue(t, c, 5)
+}
+
+func TestStoringAnIdTwiceLeavesOneFile(t *testing.T) {
+	s, dir := newState(t), t.TempDir()
+	f := localcopy.File(dir)
+	s.write(f, 5)
+	older := onlyFile(t, dir)
+	s.write(f, 5)
+	require.NotEqual(t, older, onlyFile(t, dir))
+}
+
 func TestNothingIsLeftOfAnAbandonedFile(t *testing.T) {
 	s, dir := newState(t), t.TempDir()
 	f := localcopy.File(dir)

@@ -118,6 +118,31 @@ func TestSearchAtStartObeysWhatHappenedMeanwhile(t *testing.T) {
 	}
 }
 
+// An allocation is freed only when no writer is left that could make its directory again.
+func TestFreedAllocationLeavesNothingAfterAHungWriter(t *testing.T) {
+	for _, kind := range []vfs.Kind{vfs.OpMkdirAll, vfs.OpCreate, vfs.OpWrite, vfs.OpRename} {
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := newState(t), newDisk(t)
+				defer d.heal()
+				k := s.keep(localcopy.FileFS(d.fs))
+				settle(t, k)
+				d.hangAt(kind)
+				s.store(k, 1)
+				synctest.Wait()
+				require.NotZero(t, d.hits.Load())
+				k.Dispose(true)
+				synctest.Wait()
+				d.heal()
+				settle(t, k)
+				left, err := d.fs.ReadDir(".")
+				require.NoError(t, err)
+				require.Empty(t, left)
+			})
+		})
+	}
+}
+
 func TestStuckCopiesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d, logs := newState(t), newDisk(t), &recorder{}
