@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -155,13 +156,14 @@ func TestHostileLengthsTakeLittleMemory(t *testing.T) {
 	h := forgedHeader()
 	start := int64(len(appendHeader(nil, &h)))
 	hugeArray := []byte{0xdd, 0xff, 0xff, 0xff, 0xff}
-	manifest := func(body []byte) []byte {
-		return appendFrame(nil, manifestMagic, manifestVersion, func(b []byte) []byte { return append(b, body...) })
+	manifest := func(body ...[]byte) func() error {
+		b := appendFrame(nil, manifestMagic, manifestVersion, func(b []byte) []byte { return append(b, slices.Concat(body...)...) })
+		return func() error { _, err := DecodeManifest(b); return err }
 	}
-	m := append([]byte{0x98, 0xa1, 'j', 0, 0, 0xc2, 0xd6, 0xff, 0, 0, 0, 0, 0x7f, 0}, hugeArray...)
+	m := []byte{0x98, 0xa1, 'j', 0, 0, 0xc2, 0xd6, 0xff, 0, 0, 0, 0, 0x7f, 0} // all fields but the operators
 	object := func(f forged) func() error {
+		b := f.bytes()
 		return func() error {
-			b := f.bytes()
 			_, err := ReadIndex(context.Background(), ReaderAt("", bytes.NewReader(b)), int64(len(b)))
 			return err
 		}
@@ -178,14 +180,11 @@ func TestHostileLengthsTakeLittleMemory(t *testing.T) {
 			_, err := decodeHeader(b)
 			return err
 		},
-		"manifest":  func() error { _, err := DecodeManifest(manifest(hugeArray)); return err },
-		"operators": func() error { _, err := DecodeManifest(manifest(m)); return err },
-		"many operators": func() error {
-			_, err := DecodeManifest(manifest(append(m[:len(m)-4:len(m)-4], append([]byte{0, 0x0f, 0, 0}, make([]byte, 1<<20)...)...)))
-			return err
-		},
-		"block":        func() error { return readForged(start, 1<<40, 1<<40, None, nil) },
-		"block raw s2": func() error { return readForged(0, 0, 1<<31-1, S2, []byte("\xff\x06\x00\x00S2sTwO")) },
+		"manifest":       manifest(hugeArray),
+		"operators":      manifest(m, hugeArray),
+		"many operators": manifest(m, []byte{0xdd, 0, 0x0f, 0, 0}, make([]byte, 1<<20)),
+		"block":          func() error { return readForged(start, 1<<40, 1<<40, None, nil) },
+		"block raw s2":   func() error { return readForged(0, 0, 1<<31-1, S2, []byte("\xff\x06\x00\x00S2sTwO")) },
 		"block raw zstd": func() error {
 			return readForged(0, 0, 1<<31-1, Zstd, []byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0x7f, 0, 0, 0, 0, 1, 0, 0})
 		},
