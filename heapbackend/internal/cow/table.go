@@ -109,7 +109,7 @@ func (t *Table[K, V]) Upsert(hash uint64, key K) (val *V, inserted, fresh bool, 
 	at := place(h, hash)
 	*ownedOf(h) |= ownedBit(at)
 	s := slotAt[K, V](h, at)
-	s.key = key
+	*s = slot[K, V]{key: key} // a recycled page holds what it held
 	t.n++
 	return &s.val, true, true, nil
 }
