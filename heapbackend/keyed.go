@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -258,7 +259,7 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}
-	t := cow.NewTableFor(s.newPool(space), int(entries))
+	t := cow.NewTableFor(s.newPool(space), expected[K, E](entries, len(records)))
 	r := wire.NewReader(records)
 	for range entries {
 		err := s.decodeRecord(r, group, t, decode)
@@ -274,6 +275,13 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
 	}
 	return t, nil
+}
+
+// expected is how many entries to make room for when bytes claim to hold that many. Few types take more than 32 times
+// their encoding in memory; a claim beyond that is believed one entry at a time.
+func expected[K, E any](entries uint64, bytes int) int {
+	size := reflect.TypeFor[K]().Size() + reflect.TypeFor[E]().Size()
+	return int(min(entries, 32*uint64(bytes)/uint64(max(1, size))))
 }
 
 func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E], decode func(*wire.Reader, *E) error) error {

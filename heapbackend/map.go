@@ -92,7 +92,7 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type) (func(*
 			r.Fail(fmt.Errorf("a map of %d keys and values", n))
 			return r.Err()
 		}
-		e.table = cow.NewTableFor(pool, n/2)
+		e.table = cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len()))
 		for range n / 2 {
 			v, err := m.decodeKey(r, e.table)
 			if err != nil {
