@@ -2,6 +2,7 @@ package heapbackend
 
 import (
 	"iter"
+	"reflect"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -33,18 +34,26 @@ type chunk[V any] struct {
 
 const (
 	firstChunk = 4
-	lastChunk  = 256 // what an append after a capture copies at most
+	lastChunk  = 256  // elements that an append after a capture copies at most
+	chunkBytes = 8192 // and about how many bytes, but always one element
 )
+
+// newChunk returns an empty chunk for twice as many elements as before holds, within bounds.
+func newChunk[V any](before *chunk[V], epoch uint64) *chunk[V] {
+	size := firstChunk
+	if before != nil {
+		size = 2 * cap(before.elems)
+	}
+	most := max(1, min(lastChunk, chunkBytes/max(1, int(reflect.TypeFor[V]().Size()))))
+	return &chunk[V]{before: before, epoch: epoch, elems: make([]V, 0, min(size, most))}
+}
 
 // add appends one element. space is the clock that the chunks' epochs belong to.
 func (c *chunks[V]) add(space *cow.Space, v V) {
 	l := c.last
 	switch {
-	case l == nil:
-		l = &chunk[V]{epoch: space.Epoch(), elems: make([]V, 0, firstChunk)}
-	case len(l.elems) == cap(l.elems):
-		size := min(2*cap(l.elems), lastChunk)
-		l = &chunk[V]{before: l, epoch: space.Epoch(), elems: make([]V, 0, size)}
+	case l == nil || len(l.elems) == cap(l.elems):
+		l = newChunk(l, space.Epoch())
 	case space.Shared(l.epoch):
 		elems := append(make([]V, 0, cap(l.elems)), l.elems...)
 		l = &chunk[V]{before: l.before, epoch: space.Epoch(), elems: elems}
@@ -117,7 +126,7 @@ func (c *valueCodec[V]) listDecoder(space *cow.Space, written *codec.Type) (func
 }
 
 // Append adds elements to the end of a key's list. Errors as Value.Put. O(1) an element; after a capture the first
-// append to a list copies at most one chunk of 256 elements.
+// append to a list copies at most one chunk: 256 elements or about 8 KiB.
 func (s *List[K, V]) Append(k K, vs ...V) error {
 	if len(vs) == 0 {
 		return s.core.Err()
