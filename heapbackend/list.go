@@ -197,18 +197,38 @@ type ListView[K comparable, V any] struct {
 
 // Get yields the elements of a key from first to last.
 func (w *ListView[K, V]) Get(k K) iter.Seq[V] {
-	var list chunks[V]
-	if release, err := w.snap.hold(); err == nil {
+	return func(yield func(V) bool) {
+		release, err := w.snap.hold()
+		if err != nil {
+			return
+		}
 		defer release()
 		if c := w.f.get(k); c != nil {
-			list = *c
+			c.seq()(yield)
 		}
 	}
-	return list.seq()
 }
 
 // All yields every key and its elements.
-func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(held(w.snap, w.f.all)) }
+func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] {
+	return func(yield func(K, iter.Seq[V]) bool) {
+		for k, c := range held(w.snap, w.f.all) {
+			if !yield(k, heldElements(w.snap, c)) {
+				return
+			}
+		}
+	}
+}
+
+// heldElements yields the elements of a list of a snapshot, none once it is released: the owner may append then.
+func heldElements[V any](snap *Snapshot, c *chunks[V]) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		if release, err := snap.hold(); err == nil {
+			defer release()
+			c.seq()(yield)
+		}
+	}
+}
 
 // seq yields the elements: those present now, since chunks only ever gain elements behind them.
 func (c chunks[V]) seq() iter.Seq[V] {

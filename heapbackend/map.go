@@ -233,8 +233,24 @@ func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 	}
 }
 
-// All yields every key and its map as they were when the loop began; otherwise as Value.All.
-func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return mapsOf(s.all) }
+// All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
+// loop: they yield nothing once it has ended.
+func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
+	return func(yield func(K, iter.Seq2[MK, V]) bool) {
+		ended := false
+		defer func() { ended = true }()
+		for k, e := range s.all {
+			entries := func(yield func(MK, V) bool) {
+				if !ended {
+					e.seq()(yield)
+				}
+			}
+			if !yield(k, entries) {
+				return
+			}
+		}
+	}
+}
 
 // At returns the state as it is in a snapshot; see Value.At.
 func (s *Map[K, MK, V]) At(snap *Snapshot) (*MapView[K, MK, V], error) {
@@ -267,19 +283,43 @@ func (w *MapView[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 	return v, false
 }
 
+// Entries yields the map of k.
+func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
+	return func(yield func(MK, V) bool) {
+		release, err := w.snap.hold()
+		if err != nil {
+			return
+		}
+		defer release()
+		if e := w.f.get(k); e != nil {
+			e.seq()(yield)
+		}
+	}
+}
+
 // All yields every key and its map.
 func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
-	return mapsOf(held(w.snap, w.f.all))
+	return func(yield func(K, iter.Seq2[MK, V]) bool) {
+		for k, e := range held(w.snap, w.f.all) {
+			if !yield(k, w.entries(e)) {
+				return
+			}
+		}
+	}
+}
+
+// entries yields a map of the snapshot, nothing once that is released: its pages may be used again then.
+func (w *MapView[K, MK, V]) entries(e *inner[MK, V]) iter.Seq2[MK, V] {
+	return func(yield func(MK, V) bool) {
+		if release, err := w.snap.hold(); err == nil {
+			defer release()
+			e.seq()(yield)
+		}
+	}
 }
 
 // seq yields the entries of a map that is not written meanwhile.
 func (e *inner[MK, V]) seq() iter.Seq2[MK, V] {
 	f := e.table.Freeze()
 	return values(f.All())
-}
-
-func mapsOf[K, MK comparable, V any](all func(func(K, *inner[MK, V]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
-	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		all(func(k K, e *inner[MK, V]) bool { return yield(k, e.seq()) })
-	}
 }
