@@ -31,8 +31,9 @@ var (
 	ErrSchema = errors.New("heapbackend: schema mismatch")
 	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set.
 	ErrUnknownState = errors.New("heapbackend: checkpoint holds an unregistered state")
-	// ErrMismatch says that a snapshot belongs to another job: another number of key groups, seed or key type.
-	ErrMismatch = errors.New("heapbackend: snapshot of another job")
+	// ErrMismatch says that what was given does not belong to this backend: a snapshot of another job (another number of
+	// key groups, seed or key type), a group staged for another backend or installed already, a state of another backend.
+	ErrMismatch = errors.New("heapbackend: of another job or backend")
 	// ErrCorrupt says that bytes are not what a backend writes.
 	ErrCorrupt = errors.New("heapbackend: corrupt group")
 	// ErrFull says that more keys have one hash than a table holds, or that one state's part of one key group is larger

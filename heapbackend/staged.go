@@ -15,6 +15,7 @@ type Staged struct {
 	parts   []content // by index of the state; states without one become empty
 	carried []carriedGroup
 	from    *Snapshot // whose memory it shares, nil if none
+	done    bool      // installed: what it held belongs to the backend now
 }
 
 // Group returns the key group.
@@ -153,8 +154,8 @@ func (s *Staged) carry(g carriedGroup) error {
 // Install makes staged groups the content of the backend's: what those groups held before is gone, other groups are not
 // touched. All are checked before the first is installed, so that an error leaves the backend as it was. It must be
 // called by the owner, once for each Staged. O(states x staged groups), and O(pages) for groups that were decoded.
-// Errors: ErrMismatch for groups staged for another backend, ErrGroup for one staged twice, ErrReleased, ErrSchema,
-// ErrConcurrent, ErrClosed.
+// Errors: ErrMismatch for groups staged for another backend or installed before, ErrGroup for one staged twice,
+// ErrReleased, ErrSchema, ErrConcurrent, ErrClosed.
 func (c *core) Install(staged []*Staged) error {
 	if !c.guard.enter() {
 		return c.guard.refused()
@@ -164,6 +165,9 @@ func (c *core) Install(staged []*Staged) error {
 	for _, s := range staged {
 		if s == nil || s.backend != c {
 			return fmt.Errorf("%w: a group staged for another backend", ErrMismatch)
+		}
+		if s.done {
+			return fmt.Errorf("%w: group %d was installed already; stage it again", ErrMismatch, s.group)
 		}
 		if seen[s.group] {
 			return fmt.Errorf("%w: group %d is staged twice", ErrGroup, s.group)
@@ -193,6 +197,7 @@ func (c *core) Install(staged []*Staged) error {
 		c.space.Adopt(p.view)
 	}
 	for _, s := range staged {
+		s.done = true
 		for i, st := range c.states {
 			var part content
 			if i < len(s.parts) {
