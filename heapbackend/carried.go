@@ -19,6 +19,15 @@ type carriedGroup struct {
 	from    frozen // of an adopted snapshot, whose view the space has pinned
 }
 
+// carriedFrom returns one group of a frozen state for carrying; of one that was carried already, what it was carried as,
+// so that no chain grows from restore to restore.
+func carriedFrom(f frozen, group int) carriedGroup {
+	if c, ok := f.(*carried); ok {
+		return c.groups[group]
+	}
+	return carriedGroup{info: f.described(), group: group, n: f.entries(group), from: f}
+}
+
 func (g *carriedGroup) append(dst []byte) ([]byte, error) {
 	if g.from != nil {
 		return g.from.appendGroup(dst, g.group)
@@ -39,12 +48,16 @@ func (c *carried) appendGroup(dst []byte, group int) ([]byte, error) {
 	return g.append(dst)
 }
 
-// checkCarried refuses staged groups, and groups carried already, that give one state two meanings, and a state that was
+// checkCarried refuses staged groups, and groups that stay carried, that give one state two meanings, and a state that was
 // registered since it was staged.
-func (c *core) checkCarried(staged []*Staged) error {
+func (c *core) checkCarried(installed map[int]bool, staged []*Staged) error {
 	infos := map[string]*stateInfo{}
 	for i := range c.carried {
-		infos[c.carried[i].info.name] = c.carried[i].info
+		for group := range c.carried[i].groups {
+			if !installed[group] {
+				infos[c.carried[i].info.name] = c.carried[i].info
+			}
+		}
 	}
 	for _, s := range staged {
 		for _, g := range s.carried {

@@ -29,8 +29,9 @@ var (
 	// ErrSchema says that what was written is not what is registered: another kind or key type, or a value
 	// type that cannot be read as the registered one. The error is a *SchemaError.
 	ErrSchema = errors.New("heapbackend: schema mismatch")
-	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set.
-	ErrUnknownState = errors.New("heapbackend: checkpoint holds an unregistered state")
+	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set; or
+	// that a state was asked for in a snapshot taken before it was registered.
+	ErrUnknownState = errors.New("heapbackend: unregistered state")
 	// ErrMismatch says that what was given does not belong to this backend: a snapshot of another job (another number of
 	// key groups, seed or key type), a group staged for another backend or installed already, a state of another backend.
 	ErrMismatch = errors.New("heapbackend: of another job or backend")

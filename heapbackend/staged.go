@@ -130,12 +130,13 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 		s.entries += n
 		st, i := c.lookup(f.described().name)
 		if st == nil {
-			if err := s.carry(carriedGroup{info: f.described(), group: group, n: n, from: f}); err != nil {
+			if err := s.carry(carriedFrom(f, group)); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if s.parts[i], err = st.stageFrozen(f, group); err != nil {
+		g := carriedFrom(f, group)
+		if s.parts[i], err = g.stageInto(st, group); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +146,10 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 // carry keeps what belongs to a state that is not registered.
 func (s *Staged) carry(g carriedGroup) error {
 	if s.backend.cfg.RefuseUnknown {
-		return fmt.Errorf("%w: %q; register it, or leave RefuseUnknown unset to carry it along", ErrUnknownState, g.info.name)
+		return fmt.Errorf("%w: the checkpoint holds %q; register it, or leave RefuseUnknown unset to carry it along", ErrUnknownState, g.info.name)
+	}
+	if g.info.key != s.backend.keyType {
+		return fmt.Errorf("%w: state %q has keys of type %s, this backend %s", ErrMismatch, g.info.name, g.info.key, s.backend.keyType)
 	}
 	s.carried = append(s.carried, g)
 	return nil
@@ -174,7 +178,7 @@ func (c *core) Install(staged []*Staged) error {
 		}
 		seen[s.group] = true
 	}
-	if err := c.checkCarried(staged); err != nil {
+	if err := c.checkCarried(seen, staged); err != nil {
 		return err
 	}
 	held := map[*Snapshot]*point{}
