@@ -136,19 +136,24 @@ func frozenOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*frozenKeyed
 		if same, ok := f.(*frozenKeyed[K, E]); ok && same.state == s {
 			return same, nil
 		}
-		return nil, fmt.Errorf("%w: state %q", ErrMismatch, s.info.name)
+		if _, before := f.(*carried); !before {
+			return nil, fmt.Errorf("%w: state %q", ErrMismatch, s.info.name)
+		}
 	}
-	return nil, fmt.Errorf("%w: state %q", ErrUnknownState, s.info.name)
+	return nil, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, s.info.name)
 }
 
 // Entries returns the number of entries of a key group over all states, 0 for a group outside the range and for a
 // released snapshot. O(states).
 func (s *Snapshot) Entries(group int) uint64 {
 	p, err := s.acquire()
-	if err != nil || !s.cfg.Range.Contains(group) {
+	if err != nil {
 		return 0
 	}
 	defer p.view.Release()
+	if !s.cfg.Range.Contains(group) {
+		return 0
+	}
 	n := uint64(0)
 	for _, f := range p.states {
 		n += f.entries(group)
