@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,11 @@ const (
 
 // sabotage makes call number at go wrong. It returns whether that call came.
 func sabotage(h *hookStore, kind string, at int) func() bool {
+	var mu sync.Mutex // deletions come from several goroutines
 	came := false
 	strike := func(o op, when bool) error {
+		mu.Lock()
+		defer mu.Unlock()
 		dead := kind == diesBefore || kind == diesAfter
 		if came && o.n > at && dead {
 			return errTest

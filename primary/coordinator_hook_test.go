@@ -20,6 +20,7 @@ type hookStore struct {
 	Store
 	mu            sync.Mutex
 	calls         int
+	returned      int
 	before, after func(context.Context, op) error
 }
 
@@ -34,6 +35,11 @@ func (h *hookStore) do(ctx context.Context, kind, name string, call func() error
 	h.calls++
 	o, before, after := op{kind, name, h.calls}, h.before, h.after
 	h.mu.Unlock()
+	defer func() { // what the callbacks wrote can be read after set
+		h.mu.Lock()
+		h.returned++
+		h.mu.Unlock()
+	}()
 	if before != nil {
 		if err := before(ctx, o); err != nil {
 			return err

@@ -201,3 +201,60 @@ func TestDeletionIsRepeatedWhenItFailed(t *testing.T) {
 		requireClean(t, store)
 	})
 }
+
+func TestIdsOfAbortedCheckpointsDoNotComeAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		r := startRig(t, store, func(cfg *CoordinatorConfig) { cfg.MaxConcurrent = 3 })
+		first := r.trigger(false)
+		require.EqualValues(t, 2, r.trigger(false))
+		require.EqualValues(t, 3, r.trigger(false))
+		r.ackAll(first, false)
+		r.c.AbortAll(errTest) // 2 and 3 leave nothing but a number in the log
+		r.stop()
+		again := startRig(t, store)
+		require.EqualValues(t, 4, again.trigger(false))
+	})
+}
+
+func TestSweepTakesAPredecessorsObjectsOfAPendingId(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		old := newRig(t, store)
+		old.open()
+		old.startTasks()
+		r := newRig(t, store)
+		r.open()
+		r.startTasks()
+		id := r.trigger(false)
+		require.Equal(t, id, old.trigger(false))
+		left, mine := old.part(0, id, false), r.part(0, id, false)
+		r.run()
+		synctest.Wait()
+		require.NotContains(t, r.objects(), left.Objects[0])
+		require.Contains(t, r.objects(), mine.Objects[0])
+	})
+}
+
+func TestSweepIsRepeatedWhenItFailed(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		r := startRig(t, store)
+		r.part(0, r.trigger(false), false)
+		r.stop()
+		hooked := &hookStore{Store: store}
+		again := newRig(t, hooked)
+		again.open()
+		hooked.set(func(_ context.Context, o op) error {
+			if o.kind == "list" {
+				return errTest
+			}
+			return nil
+		}, nil)
+		again.startTasks()
+		again.run()
+		synctest.Wait()
+		hooked.set(nil, nil)
+		require.Len(t, again.objects(), 1)
+		again.complete()
+		synctest.Wait()
+		requireClean(t, store)
+	})
+}

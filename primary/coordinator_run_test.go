@@ -190,3 +190,25 @@ func TestLogsOnlyToTheGivenLogger(t *testing.T) {
 		require.Contains(t, b.String(), "checkpoint=1")
 	})
 }
+
+func TestCommitCutShortByTheEndOfRunIsTriedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked)
+		hooked.set(func(ctx context.Context, o op) error {
+			if o.kind == "create" && strings.Contains(o.name, "/log/") {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}, nil)
+		id := r.trigger(false)
+		r.ackAll(id, false)
+		r.stop()
+		hooked.set(nil, nil)
+		require.Equal(t, 1, r.c.Stats().Pending)
+		r.run()
+		require.NoError(t, r.outcome(id))
+		require.Equal(t, []uint64{id}, requireIntact(t, store))
+	})
+}
