@@ -79,6 +79,10 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 	return b, nil
 }
 
+// Group returns the key group of a key, in [0, M), whether or not it is one of the backend's: what a source that is read by
+// several tasks needs to keep the records of its own. Any goroutine. O(1).
+func (b *Backend[K]) Group(k K) int { return keygroups.Of(b.hasher.Hash(k), b.cfg.M) }
+
 // Owner is what makes backends for a task: a recovery.Task, or the task of another engine.
 type Owner interface {
 	// BackendConfig returns the configuration of the task's backend.

@@ -47,7 +47,7 @@ type snap struct {
 
 func (m *machine) fresh() {
 	m.space = NewSpace()
-	m.pool = NewPool[uint64, fat](m.space, PoolOptions[uint64]{Hash: m.hash, Pointers: true})
+	m.pool = NewPool[uint64, fat](m.space, PoolOptions[uint64]{Hash: m.hash})
 	m.table = NewTable(m.pool)
 }
 
