@@ -83,6 +83,7 @@ func counted(t *testing.T, args ...string) (string, *supervise.Report, outcome) 
 func corpus(t *testing.T, size int) (dir, want string) {
 	t.Helper()
 	dir = t.TempDir()
+	size /= slowness
 	rnd := rand.New(rand.NewPCG(1, uint64(size)))
 	var all strings.Builder
 	for i, share := range []int{2, 10, 3, 200, 40, 0, 100, 50, 500, 95} {
@@ -250,7 +251,7 @@ func TestTheRunsOwnFilesAreNotCounted(t *testing.T) {
 
 func TestStandardInput(t *testing.T) {
 	t.Parallel()
-	text := randomText(rand.New(rand.NewPCG(3, 3)), 5<<18)
+	text := randomText(rand.New(rand.NewPCG(3, 3)), 5<<18/slowness)
 	state := filepath.Join(t.TempDir(), "state")
 	out := filepath.Join(t.TempDir(), "out")
 	run := func(text string, args ...string) outcome {

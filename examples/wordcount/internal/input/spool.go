@@ -40,7 +40,7 @@ func NewSpool(ctx context.Context, dir string, in io.Reader) (_ *Spool, err erro
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+			err = errors.Join(err, removeFrom(dir, f.Name()))
 		}
 	}()
 	h := xxh3.New()
@@ -57,12 +57,20 @@ func NewSpool(ctx context.Context, dir string, in io.Reader) (_ *Spool, err erro
 	return s, os.Rename(f.Name(), s.Path)
 }
 
-// Discard takes back what NewSpool did: a file that it made is removed.
+// Discard takes back what NewSpool did: a file that it made is removed, and the
+// directory if nothing else is in it.
 func (s *Spool) Discard() error {
 	if !s.fresh {
 		return nil
 	}
-	return os.Remove(s.Path)
+	return removeFrom(filepath.Dir(s.Path), s.Path)
+}
+
+// removeFrom removes a file, and its directory if that is empty then.
+func removeFrom(dir, file string) error {
+	err := os.Remove(file)
+	_ = os.Remove(dir) // fails while something is in it, as it should
+	return err
 }
 
 // Sweep removes what earlier runs left in the spool's directory.

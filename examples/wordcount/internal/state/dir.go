@@ -36,7 +36,8 @@ type marker struct {
 type Dir struct {
 	Layout
 	lockFile *os.File
-	made     bool // by this Open
+	made     bool // the directory was made by this Open
+	marked   bool // and so was the marker
 }
 
 // Check reports whether Open would take the directory, as far as that can be told without touching it.
@@ -107,6 +108,7 @@ func (d *Dir) mark() error {
 	if err != nil {
 		return err
 	}
+	d.marked = true
 	temp := d.marker() + ".tmp"
 	if err := os.WriteFile(temp, append(b, '\n'), 0o600); err != nil {
 		return err
@@ -165,14 +167,17 @@ func Positions(m *primary.Manifest) [][]byte {
 // Close unlocks the directory.
 func (d *Dir) Close() error { return d.lockFile.Close() }
 
-// Discard closes the directory and takes back that it was made. What was there
-// before stays.
-func (d *Dir) Discard() error {
-	err := d.Close()
-	if !d.made {
-		return err
+// Discard takes back what Open did, and closes the directory. What was there before
+// stays.
+func (d *Dir) Discard() (err error) {
+	if d.marked {
+		err = errors.Join(os.Remove(d.marker()), os.Remove(d.lock()))
 	}
-	return errors.Join(err, os.RemoveAll(d.Dir))
+	err = errors.Join(err, d.Close())
+	if d.made {
+		err = errors.Join(err, os.Remove(d.Dir))
+	}
+	return err
 }
 
 // Remove closes the directory and removes it.

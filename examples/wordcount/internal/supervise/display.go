@@ -30,10 +30,9 @@ func NewDisplay(out io.Writer, errs *os.File, total, read int64) *Display {
 	if term.IsTerminal(int(errs.Fd())) {
 		d.bar = progressbar.NewOptions64(max(total, 1),
 			progressbar.OptionSetWriter(errs),
-			progressbar.OptionShowBytes(true),
 			progressbar.OptionSetWidth(30),
 			progressbar.OptionThrottle(40*time.Millisecond),
-			progressbar.OptionSetDescription("counting"),
+			progressbar.OptionSetDescription("0 checkpoints"),
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetPredictTime(false))
 	}
@@ -77,7 +76,7 @@ func (d *Display) Progress(read int64) {
 func (d *Display) Checkpoint() {
 	d.checkpoints++
 	if d.bar != nil {
-		d.bar.Describe(fmt.Sprintf("counting, %d checkpoints", d.checkpoints))
+		d.bar.Describe(fmt.Sprintf("%d checkpoints", d.checkpoints))
 	}
 }
 

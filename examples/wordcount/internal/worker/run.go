@@ -30,9 +30,6 @@ const (
 	tolerable = 2
 )
 
-// errOrphaned: the supervisor is gone.
-var errOrphaned = errors.New("worker: the supervising process is gone")
-
 // worker is the state of a worker process.
 type worker struct {
 	start    *protocol.Start
@@ -79,7 +76,6 @@ func (w *worker) obey(messages *json.Decoder) {
 	for {
 		var c protocol.Command
 		if err := messages.Decode(&c); err != nil {
-			fmt.Fprintln(os.Stderr, errOrphaned)
 			os.Exit(1)
 		}
 		if c.Panic {
