@@ -13,8 +13,9 @@
 //
 // Run one with
 //
-//	go test -run '^$' -fuzz '^FuzzObject$' -fuzztime 10m ./fuzz
+//	go test -run '^$' -fuzz '^FuzzObject$' -fuzztime 10m -fuzzminimizetime 1s ./fuzz
 //
+// (Go minimizes every input that reaches new code, by default for a minute each; there is more to gain from new ones.)
 // Seeds run in every go test: those in the source, those below testdata/fuzz, and the programs in testdata/programs.
 //
 // # What stands between a fuzzer and a format
