@@ -35,11 +35,13 @@ const (
 type faultStore struct {
 	primary.Store
 	objectReads atomic.Int64
+	writers     atomic.Int64 // created and neither committed nor aborted
 
 	mu     sync.Mutex
 	create func(name string) error
 	read   func(name string, p []byte, off int64) error // after the bytes were read
 	commit func(ctx context.Context, name string) error
+	write  func(name string) error
 }
 
 func newFaultStore() *faultStore { return &faultStore{Store: primary.NewMemory()} }
@@ -56,7 +58,7 @@ func isObject(name string) bool {
 
 func (s *faultStore) Create(ctx context.Context, name string) (primary.Writer, error) {
 	s.mu.Lock()
-	create, commit := s.create, s.commit
+	create, commit, write := s.create, s.commit, s.write
 	s.mu.Unlock()
 	if create != nil {
 		if err := create(name); err != nil {
@@ -64,24 +66,43 @@ func (s *faultStore) Create(ctx context.Context, name string) (primary.Writer, e
 		}
 	}
 	w, err := s.Store.Create(ctx, name)
-	if err != nil || commit == nil {
-		return w, err
+	if err != nil {
+		return nil, err
 	}
-	return faultWriter{w, name, commit}, nil
+	s.writers.Add(1)
+	return &faultWriter{Writer: w, name: name, commit: commit, write: write, end: sync.OnceFunc(func() { s.writers.Add(-1) })}, nil
 }
 
 type faultWriter struct {
 	primary.Writer
 	name   string
 	commit func(ctx context.Context, name string) error
+	write  func(name string) error
+	end    func()
 }
 
-func (w faultWriter) Commit(ctx context.Context) error {
-	if err := w.commit(ctx, w.name); err != nil {
-		_ = w.Abort()
-		return err
+func (w *faultWriter) Write(p []byte) (int, error) {
+	if w.write != nil {
+		if err := w.write(w.name); err != nil {
+			return 0, err
+		}
+	}
+	return w.Writer.Write(p)
+}
+
+func (w *faultWriter) Commit(ctx context.Context) error {
+	defer w.end()
+	if w.commit != nil {
+		if err := w.commit(ctx, w.name); err != nil {
+			return errors.Join(err, w.Writer.Abort())
+		}
 	}
 	return w.Writer.Commit(ctx)
+}
+
+func (w *faultWriter) Abort() error {
+	defer w.end()
+	return w.Writer.Abort()
 }
 
 func (s *faultStore) ReadAt(ctx context.Context, name string, p []byte, off int64) error {

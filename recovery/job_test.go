@@ -163,6 +163,7 @@ func TestJobRescaleUsesLocalKeyGroups(t *testing.T) {
 				w.start()
 				require.Equal(t, strings.Repeat(strings.ToUpper(format[:1]), testM), all(w.recovered(tasks[1])))
 				w.again()
+				require.Equal(t, strings.Repeat("H", testM), all(w.recovered(2 * tasks[1])[tasks[1]:]))
 				w.cfg.Tasks = tasks[0]
 				w.crash()
 				w.start()
@@ -204,6 +205,11 @@ func TestJobLostSlotMovesItsTask(t *testing.T) {
 	require.Len(t, slots, 2)
 	require.NoError(t, w.job.LoseSlot(t.Context(), 0))
 	require.ErrorIs(t, w.job.LoseSlot(t.Context(), 0), ErrConfig)
+	w.until("its local copies to go", func() bool {
+		w.mu.Unlock()
+		defer w.mu.Lock()
+		return len(localFiles(t, filepath.Join(w.dir, "job", slots[0].Allocation.String()))) == 0
+	})
 	rs := w.recovered(4)[2:]
 	for _, r := range rs {
 		require.ErrorIs(t, r.Cause, ErrSlotLost)

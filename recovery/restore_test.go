@@ -178,6 +178,7 @@ func TestRestoreFallsBackGroupByGroup(t *testing.T) {
 			s2, c2 := f.copy('Y', func(_ context.Context, group int) error { return when(group == 11, broken) })
 			cfg := f.config(t, b, []LocalSource{s1, s2}, []localcopy.Copy{c1, c2})
 			cfg.LocalTimeout = 20 * time.Millisecond
+			cfg.MemoryBytes = 1 // what hangs must not keep the memory from the others
 			r, err := Restore(t.Context(), cfg)
 			require.NoError(t, err)
 			f.requireRestored(t, v)

@@ -72,6 +72,7 @@ func TestUploadAlwaysReleasesItsSnapshot(t *testing.T) {
 				return nil
 			}
 		},
+		"write fails": func(s *faultStore) { s.write = func(n string) error { return when(isObject(n), broken) } },
 		"commit fails": func(s *faultStore) {
 			s.commit = func(_ context.Context, n string) error { return when(isObject(n), broken) }
 		},
@@ -105,6 +106,7 @@ func TestUploadAlwaysReleasesItsSnapshot(t *testing.T) {
 			_, err = job.Stop(t.Context(), false)
 			require.NoError(t, err)
 			require.NoError(t, <-done)
+			require.Zero(t, store.writers.Load(), "a writer was not ended")
 			mu.Lock()
 			defer mu.Unlock()
 			require.GreaterOrEqual(t, len(snapshots), 3)
@@ -203,4 +205,37 @@ func TestJobReplacesATaskThatHangs(t *testing.T) {
 		require.NoError(t, <-done)
 		require.Equal(t, m.Checkpoint, retained(t, cfg.Primary)[0].Checkpoint)
 	})
+}
+
+func TestTaskThatEndsWhileItCapturesKeepsNothing(t *testing.T) {
+	var mu sync.Mutex
+	var snapshots []*heapbackend.Snapshot
+	b, err := heapbackend.New[uint64](heapbackend.Config{M: 8, Range: rng(0, 8)})
+	require.NoError(t, err)
+	defer b.Close()
+	task := &Task{backend: spyBackend{b, &mu, &snapshots}, ctx: t.Context(), ended: ErrSlotLost}
+	require.ErrorIs(t, task.capture(dueCheckpoint{id: 1}, nil), ErrSlotLost)
+	_, err = snapshots[0].Retain()
+	require.ErrorIs(t, err, heapbackend.ErrReleased)
+}
+
+func TestTaskTriggers(t *testing.T) {
+	task := &Task{ctx: t.Context(), dueC: make(chan struct{}, 1), captured: 5, restored: true}
+	require.NoError(t, task.trigger(dueCheckpoint{id: 5})) // its barrier was faster
+	_, due := task.Due()
+	require.False(t, due)
+	require.NoError(t, task.trigger(dueCheckpoint{id: 6}))
+	require.NoError(t, task.trigger(dueCheckpoint{id: 7}))
+	id, due := task.Due()
+	require.True(t, due)
+	require.EqualValues(t, 6, id)
+	task.abort(6, errFinished)
+	id, _ = task.Due()
+	require.EqualValues(t, 7, id)
+	task.abort(7, errFinished)
+	_, due = task.Due()
+	require.False(t, due)
+	task.run = &run{open: map[uint64]*openCheckpoint{}}
+	_, ok := task.takeDue(9) // nobody was asked for that
+	require.False(t, ok)
 }
