@@ -98,6 +98,7 @@ func TestAnInterruptedRunCanBeGoneOnWith(t *testing.T) {
 		require.Error(t, cmd.Wait())
 		require.Equal(t, 1, cmd.ProcessState.ExitCode())
 		require.Contains(t, rest.String(), "interrupted")
+		require.NotContains(t, stdout.String(), "distinct", "the worker was killed, not waited for")
 	}
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)

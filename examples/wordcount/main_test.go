@@ -247,6 +247,14 @@ func TestTheRunsOwnFilesAreNotCounted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, string(got))
 	}
+	require.NoError(t, os.RemoveAll(state))
+	for range 2 { // together with a standard input that is empty
+		o := ended(t, program(t, "-dir", state, "-out", out, "-every", "2ms", dir, "-"))
+		require.Zero(t, o.code, o.stderr)
+		got, err := os.ReadFile(out)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+	}
 }
 
 func TestStandardInput(t *testing.T) {
@@ -259,7 +267,9 @@ func TestStandardInput(t *testing.T) {
 		cmd.Stdin = strings.NewReader(text)
 		return ended(t, cmd)
 	}
-	o := run(text, "-tasks", "2", "-inject", "kill@50%", "-")
+	o := run("given up before its first checkpoint", "-every", "1h", "-")
+	require.Zero(t, o.code, o.stderr)
+	o = run(text, "-tasks", "2", "-inject", "kill@50%", "-")
 	require.Zero(t, o.code, o.stderr)
 	got, err := os.ReadFile(out)
 	require.NoError(t, err)
@@ -270,6 +280,9 @@ func TestStandardInput(t *testing.T) {
 	require.Contains(t, o.stdout, "going on from checkpoint")
 
 	before := tree(t, state)
+	spooled, err := filepath.Glob(filepath.Join(state, "spool", "*"))
+	require.NoError(t, err)
+	require.Len(t, spooled, 1)
 	o = run("x"+text[1:], "-")
 	require.Equal(t, 2, o.code, "other text of the same length")
 	require.Contains(t, o.stderr, "another input")

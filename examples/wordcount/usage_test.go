@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -153,6 +154,9 @@ func TestACheckpointThatDoesNotFitIsRefused(t *testing.T) {
 
 func TestADirectoryInUseIsRefused(t *testing.T) {
 	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the standard library has no file locks for it")
+	}
 	dir, _ := corpus(t, 1<<10)
 	place := filepath.Join(t.TempDir(), "state")
 	held, err := state.Open(t.Context(), place)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,15 +72,15 @@ func TestCheck(t *testing.T) {
 }
 
 func TestADirectoryIsHeldByOneRun(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the standard library has no file locks for it")
+	}
 	dir := t.TempDir()
 	held, err := Open(t.Context(), dir)
 	require.NoError(t, err)
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = Open(impatient, dir)
-	if err == nil {
-		t.Skip("no file locks here")
-	}
 	require.ErrorIs(t, err, ErrInUse)
 	require.NoError(t, held.Close())
 	again, err := Open(t.Context(), dir)
