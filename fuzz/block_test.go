@@ -35,7 +35,62 @@ func FuzzGroupBlock(f *testing.F) {
 		checkGroupBlock(t, blockTask[string](t, groups, mask), blockTask[string](t, groups, mask), schema, block, g)
 		checkGroupBlock(t, blockTask[uint64](t, groups, mask), blockTask[uint64](t, groups, mask), schema, block, g)
 		checkGroupBlock(t, blockTask[place](t, groups, mask), blockTask[place](t, groups, mask), schema, block, g)
+		checkChanged(t, blockTask[string](t, groups, hasAll), schema, block, blockConfig(groups), g)
 	})
+}
+
+// The types of the states in a later version of the program: fields were added, dropped, moved and widened.
+type (
+	laterTotal struct {
+		N    uint64
+		Note string
+		Sum  int64
+	}
+	laterBasket struct {
+		Best  *int64
+		Tags  map[string]int32
+		Items []string
+		Since [2]int8
+	}
+	laterNote struct {
+		Text string
+		ID   int64
+	}
+)
+
+// checkChanged stages a block that today's program accepts, or not, into tomorrow's.
+func checkChanged(t *testing.T, today *task[string], schema, block []byte, cfg heapbackend.Config, group int) {
+	later, err := heapbackend.New[string](cfg)
+	require.NoError(t, err)
+	totals, err := heapbackend.NewValue[laterTotal](later, "totals")
+	require.NoError(t, err)
+	_, err = heapbackend.NewValue[laterBasket](later, "baskets")
+	require.NoError(t, err)
+	lists, err := heapbackend.NewList[laterNote](later, "lists")
+	require.NoError(t, err)
+	var changed *heapbackend.Staged
+	bounded(t, len(schema)+len(block), func() { changed, err = later.StageBlock(schema, group, block) })
+	if err != nil {
+		requireBlockError(t, err)
+		return
+	}
+	require.NoError(t, later.Install([]*heapbackend.Staged{changed}))
+	_, err = later.Capture()
+	require.NoError(t, err)
+	staged, err := today.backend.StageBlock(schema, group, block)
+	if err != nil {
+		return // a block of tomorrow's
+	}
+	require.NoError(t, today.backend.Install([]*heapbackend.Staged{staged}))
+	require.Equal(t, staged.Entries(), changed.Entries())
+	for k, v := range today.totals.All() {
+		w, ok := totals.Get(k)
+		require.True(t, ok)
+		require.Equal(t, laterTotal{N: uint64(v.N), Sum: v.Sum, Note: w.Note}, w)
+	}
+	for k := range today.lists.All() {
+		require.Equal(t, today.lists.Len(k), lists.Len(k))
+	}
 }
 
 func blockTask[K comparable](tb testing.TB, groups, mask byte) *task[K] {

@@ -65,8 +65,11 @@ func FuzzKeyEncoding(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n1, n2 uint64, f1, f2 float64, s1, s2 string, cut1, cut2 byte, flag bool, seed uint64, last uint16) {
 		a := raw{n1, f1, s1, int(cut1), flag}
 		b := raw{n2, f2, s2, int(cut2), !flag}
-		k := keyCheck{t, seed, int(last)%keygroups.Max + 1}
-		for _, b := range []raw{b, a, {a.n, b.f, a.s, b.cut, a.flag}} {
+		k := keyCheck{t: t, seed: seed, m: int(last)%keygroups.Max + 1}
+		text, err := keygroups.NewHasher[string](seed)
+		require.NoError(t, err)
+		k.text = text
+		for _, b := range []raw{b, {a.n, b.f, a.s, b.cut, a.flag}} {
 			checkKeys(k, a.n, b.n)
 			checkKeys(k, int64(a.n), int64(b.n))
 			checkKeys(k, int(a.n), int(b.n))
@@ -97,6 +100,7 @@ type keyCheck struct {
 	t    *testing.T
 	seed uint64
 	m    int
+	text keygroups.Hasher[string]
 }
 
 func checkKeys[K comparable](c keyCheck, a, b K) {
@@ -104,7 +108,9 @@ func checkKeys[K comparable](c keyCheck, a, b K) {
 	h, err := keygroups.NewHasher[K](c.seed)
 	require.NoError(c.t, err)
 	ea, eb := h.Append([]byte("before"), a), h.Append(nil, b)
-	require.Equal(c.t, "before", string(ea[:6]))
+	if string(ea[:6]) != "before" {
+		c.t.Fatalf("%s: Append changed what was there", h.Type())
+	}
 	ea = ea[6:]
 	same := h.Equal(a, b)
 	if same != bytes.Equal(ea, eb) {
@@ -113,39 +119,39 @@ func checkKeys[K comparable](c keyCheck, a, b K) {
 	if a == b && !same || h.Exact() && same != (a == b) {
 		c.t.Fatalf("%s: %#v and %#v: == is %v, Equal is %v", h.Type(), a, b, a == b, same)
 	}
-	require.True(c.t, h.Equal(a, a))
-	if same {
-		require.Equal(c.t, h.Hash(a), h.Hash(b), "%s: %#v and %#v", h.Type(), a, b)
+	if !h.Equal(a, a) || same && h.Hash(a) != h.Hash(b) {
+		c.t.Fatalf("%s: %#v and %#v: not equal to itself, or equal with two hashes", h.Type(), a, b)
 	}
 	checkKey(c, &h, a, ea)
 }
 
-// checkKey checks everything there is to say about one key.
+// checkKey checks everything there is to say about one key. The hash is of the encoding and of nothing else: the
+// encoding as a key of its own has the same.
 func checkKey[K comparable](c keyCheck, h *keygroups.Hasher[K], k K, encoded []byte) {
 	c.t.Helper()
 	hash := h.Hash(k)
 	untyped, err := keygroups.AppendAny(nil, k)
 	require.NoError(c.t, err)
-	require.True(c.t, bytes.Equal(encoded, untyped), "%s: %#v: %x typed, %x untyped", h.Type(), k, encoded, untyped)
 	other, err := keygroups.HashAny(k, c.seed)
 	require.NoError(c.t, err)
-	require.Equal(c.t, hash, other, "%s: %#v, seed %d", h.Type(), k, c.seed)
-	if word, ok := h.HashWord(k); ok {
-		require.Equal(c.t, hash, word)
+	word, ok := h.HashWord(k)
+	switch {
+	case !bytes.Equal(encoded, untyped):
+		c.t.Fatalf("%s: %#v: %x typed, %x untyped", h.Type(), k, encoded, untyped)
+	case hash != other, ok && hash != word, hash != c.text.Hash(string(encoded)):
+		c.t.Fatalf("%s: %#v, seed %d: hash %x, %x untyped, %x as a word (%v), %x of its encoding",
+			h.Type(), k, c.seed, hash, other, word, ok, c.text.Hash(string(encoded)))
 	}
-	// The hash is of the encoding and of nothing else: the encoding as a key of its own has the same.
-	text, err := keygroups.NewHasher[string](c.seed)
-	require.NoError(c.t, err)
-	require.Equal(c.t, text.Hash(string(encoded)), hash, "%s: %#v, seed %d", h.Type(), k, c.seed)
-
 	group := keygroups.Of(hash, c.m)
-	want, _ := bits.Mul64(hash, uint64(c.m))
-	require.Equal(c.t, int(want), group)
-	require.True(c.t, 0 <= group && group < c.m)
+	if want, _ := bits.Mul64(hash, uint64(c.m)); group != int(want) || group < 0 || group >= c.m {
+		c.t.Fatalf("hash %x is in group %d of %d, want %d", hash, group, c.m, want)
+	}
 	p := 1 + int(hash%uint64(c.m))
 	task, err := keygroups.TaskOf(c.m, p, group)
 	require.NoError(c.t, err)
 	r, err := keygroups.RangeOf(c.m, p, task)
 	require.NoError(c.t, err)
-	require.True(c.t, r.Contains(group))
+	if !r.Contains(group) {
+		c.t.Fatalf("group %d of %d is task %d's of %d, which owns %v", group, c.m, task, p, r)
+	}
 }

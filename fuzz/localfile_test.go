@@ -1,29 +1,66 @@
 package fuzz
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/heapstate/heapstate/heapbackend"
+	"github.com/heapstate/heapstate/internal/vfs"
 	"github.com/heapstate/heapstate/keygroups"
 	"github.com/heapstate/heapstate/localcopy"
 	"github.com/heapstate/heapstate/primary"
 )
 
-// localFile is a directory of local copies with one sealed copy in it.
+// localFile is a directory of local copies with one sealed copy in it, whose file reads as anything.
 type localFile struct {
+	vfs.FS
 	format localcopy.Format
 	owner  localcopy.Owner
-	path   string // of the copy's file
+	name   string // of the copy's file
 	valid  []byte // what is in it
+	now    []byte // what is read from it
 }
+
+// Open implements vfs.FS.
+func (l *localFile) Open(name string) (vfs.File, error) {
+	f, err := l.FS.Open(name)
+	if err != nil || name != l.name {
+		return f, err
+	}
+	return &otherFile{f, l.now}, nil
+}
+
+// otherFile is a file with another content.
+type otherFile struct {
+	vfs.File
+	content []byte
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *otherFile) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(f.content).ReadAt(p, off)
+}
+
+// Stat implements vfs.File.
+func (f *otherFile) Stat() (fs.FileInfo, error) {
+	info, err := f.File.Stat()
+	return otherInfo{info, int64(len(f.content))}, err
+}
+
+type otherInfo struct {
+	fs.FileInfo
+	size int64
+}
+
+// Size implements fs.FileInfo.
+func (i otherInfo) Size() int64 { return i.size }
 
 const localGroups = 7
 
@@ -51,18 +88,21 @@ func newLocalFile(tb testing.TB, dir string) *localFile {
 	s, err := k.backend.Capture()
 	require.NoError(tb, err)
 	defer s.Release()
-	l := &localFile{format: localcopy.File(dir), owner: localcopy.Owner{Job: "orders", Operator: "totals", Allocation: uuid.UUID{1}}}
+	root, err := vfs.OpenRoot(dir)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, root.Close()) })
+	l := &localFile{FS: root, owner: localcopy.Owner{Job: "orders", Operator: "totals", Allocation: uuid.UUID{1}}}
+	l.format = localcopy.FileFS(l)
 	m := localcopy.Meta{
 		Owner: l.owner, Attempt: uuid.UUID{2}, Checkpoint: 3, M: localGroups, Seed: jobSeed, Range: k.r, Schema: s.Schema(),
 	}
 	l.seal(tb, m, s)
-	require.NoError(tb, filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err == nil && filepath.Ext(name) == ".copy" {
-			l.path = name
-		}
-		return err
-	}))
-	l.valid, err = os.ReadFile(l.path)
+	tree := os.DirFS(dir)
+	names, err := fs.Glob(tree, "*/*/*/*.copy")
+	require.NoError(tb, err)
+	require.Len(tb, names, 1)
+	l.name = names[0]
+	l.valid, err = fs.ReadFile(tree, l.name)
 	require.NoError(tb, err)
 	return l
 }
@@ -99,7 +139,7 @@ func FuzzLocalFile(f *testing.F) {
 }
 
 func (l *localFile) check(t *testing.T, b []byte) {
-	require.NoError(t, os.WriteFile(l.path, b, 0o600))
+	l.now = b
 	var copies []localcopy.Copy
 	var err error
 	bounded(t, len(b), func() { copies, err = l.format.Open(t.Context(), l.owner) })
