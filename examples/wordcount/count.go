@@ -127,14 +127,23 @@ func (c *counting) openDir(ctx context.Context, stdin io.Reader, own []string) (
 			return c.blame(err)
 		}
 	}
-	if c.read, err = c.list.Done(state.Positions(c.newest)); err != nil {
-		if errors.Is(err, input.ErrOtherInput) {
-			return usage("-dir: %s does not fit: its checkpoint is of another input, or the input has changed", path)
-		}
-		return usage("-dir: %s does not fit: %w", path, err)
+	if err := c.checkPositions(); err != nil {
+		return err
 	}
 	if spool != nil {
 		return spool.Sweep()
+	}
+	return nil
+}
+
+// checkPositions checks that the checkpoint to go on from is of this input.
+func (c *counting) checkPositions() (err error) {
+	c.read, err = c.list.Done(state.Positions(c.newest))
+	switch {
+	case errors.Is(err, input.ErrOtherInput):
+		return usage("-dir: %s does not fit: its checkpoint is of another input, or the input has changed", c.place.Dir)
+	case err != nil:
+		return usage("-dir: %s does not fit: %w", c.place.Dir, err)
 	}
 	return nil
 }

@@ -56,6 +56,8 @@ type Source struct {
 	Groups  int    `json:"groups"`
 	Bytes   int64  `json:"bytes"`
 	Entries uint64 `json:"entries"`
+	// Took is the sum over its key groups, of which several are restored at once.
+	Took time.Duration `json:"took_ns"`
 }
 
 // Recovery is a start of all tasks: where their state came from. The first start of a new job has checkpoint 0.

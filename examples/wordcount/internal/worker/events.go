@@ -106,8 +106,12 @@ func merge(tasks map[int]recovery.RecoveryReport) *protocol.Recovery {
 	}
 	out.Checkpoint, out.Took, out.Groups = all.Checkpoint, all.Took, len(all.Groups)
 	out.Entries, out.FellBack, out.Empty = all.Entries(), all.FellBack(), len(all.Groups)
+	took := map[string]time.Duration{}
+	for _, g := range all.Groups {
+		took[g.Source] += g.Took
+	}
 	for _, s := range all.Totals() {
-		out.Sources = append(out.Sources, protocol.Source{Name: s.Source, Groups: s.Groups, Bytes: s.Bytes, Entries: s.Entries})
+		out.Sources = append(out.Sources, protocol.Source{Name: s.Source, Groups: s.Groups, Bytes: s.Bytes, Entries: s.Entries, Took: took[s.Source]})
 		out.Empty -= s.Groups
 	}
 	out.Summary, out.Grid = all.String(), all.Grid()

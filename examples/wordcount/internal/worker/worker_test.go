@@ -78,7 +78,7 @@ func testEvents(tasks int) (*events, *bytes.Buffer) {
 func restored(task, start int, source string) recovery.RecoveryReport {
 	group := recovery.GroupReport{Group: task, Source: source, Letter: recovery.LetterEmpty}
 	if source != "" {
-		group.Letter, group.Bytes, group.Entries = source[0]-'a'+'A', 10, 2
+		group.Letter, group.Bytes, group.Entries, group.Took = source[0]-'a'+'A', 10, 2, 3
 	}
 	return recovery.RecoveryReport{
 		Task: task, Attempts: start, Cause: errors.New("cause"), Restored: time.Unix(int64(task), 0),
@@ -103,7 +103,7 @@ func TestTheReportsOfAllTasksBecomeOne(t *testing.T) {
 	require.Equal(t, 1, r.Empty)
 	require.Equal(t, uint64(4), r.Entries)
 	require.Equal(t, time.Duration(2), r.Took)
-	require.Equal(t, []protocol.Source{{Name: "file", Groups: 1, Bytes: 10, Entries: 2}, {Name: "heap", Groups: 1, Bytes: 10, Entries: 2}}, r.Sources)
+	require.Equal(t, []protocol.Source{{Name: "file", Groups: 1, Bytes: 10, Entries: 2, Took: 3}, {Name: "heap", Groups: 1, Bytes: 10, Entries: 2, Took: 3}}, r.Sources)
 	require.Contains(t, r.Grid, "HF.", "in the order of the key groups")
 }
 
