@@ -29,7 +29,6 @@ func (r *run) startTasks(tasks []int, m *primary.Manifest) error {
 		}
 		t.ctx, t.cancel = context.WithCancelCause(r.ctx)
 		t.signal.Store(1)
-		context.AfterFunc(t.ctx, func() { t.signal.Store(1) })
 		r.mu.Lock()
 		r.current[i] = t
 		r.mu.Unlock()

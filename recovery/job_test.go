@@ -306,6 +306,48 @@ func TestJobZombieUploadIsRefused(t *testing.T) {
 	w.again()
 }
 
+// A failure while a manifest is being written waits for the outcome, and starts from it.
+func TestJobRestartsFromACommitThatWasUnderWay(t *testing.T) {
+	w := newWorld(t, nil)
+	w.start()
+	w.readTo(400)
+	older := w.checkpoint()
+	w.readTo(500)
+	hang, hung := make(chan struct{}), make(chan struct{})
+	w.store.set(func() {
+		w.store.commit = func(_ context.Context, name string) error {
+			if strings.Contains(name, "/log/") {
+				close(hung)
+				<-hang
+			}
+			return nil
+		}
+	})
+	id := make(chan uint64, 1)
+	go func() {
+		m, err := w.job.Checkpoint(context.Background())
+		if err == nil {
+			id <- m.Checkpoint
+		}
+		close(id)
+	}()
+	<-hung
+	w.store.set(func() { w.store.commit = nil })
+	w.failOnce(0, func() { panic("boom") })
+	w.until("the failure to be noticed", func() bool {
+		w.mu.Unlock()
+		defer w.mu.Lock()
+		return w.job.Slots()[0].Task < 0
+	})
+	close(hang)
+	newer := <-id
+	require.Greater(t, newer, older)
+	for _, r := range w.recovered(4)[2:] {
+		require.Equal(t, newer, r.Report.Checkpoint)
+	}
+	w.again()
+}
+
 func TestJobPrimaryWriteFailureIsTolerated(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, fail := range map[string]func(s *faultStore){
@@ -327,7 +369,11 @@ func TestJobPrimaryWriteFailureIsTolerated(t *testing.T) {
 			w.store.set(func() { w.store.create, w.store.commit = nil, nil })
 			w.until("the report", func() bool { return len(w.checks) == 2 })
 			require.ErrorIs(t, w.checks[1].Err, broken)
-			require.Len(t, w.store.objects(t), 2, "only the first checkpoint's objects")
+			w.until("only the first checkpoint's objects", func() bool {
+				w.mu.Unlock()
+				defer w.mu.Lock()
+				return len(w.store.objects(t)) == 2
+			})
 			require.Equal(t, id, w.job.Latest().Checkpoint)
 			w.recovered(2) // nobody was restarted
 			w.again()
@@ -442,11 +488,14 @@ func TestJobStopsWithASavepointAndStartsFromIt(t *testing.T) {
 	require.True(t, w.checks[1].Savepoint)
 	m, err = primary.LoadSavepoint(t.Context(), w.store, "job", m.Checkpoint)
 	require.NoError(t, err)
+	base := w.cfg
+	base.SharedStore = true
 	for name, change := range map[string]func(c *Config){
 		"the same job":                   func(*Config) {},
-		"another job, other parallelism": func(c *Config) { c.Name, c.Tasks, c.Seed, c.M, c.SharedStore = "copy", 2, 0, 0, true },
+		"another job, other parallelism": func(c *Config) { c.Name, c.Tasks, c.Seed, c.M = "copy", 2, 0, 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			w.cfg = base
 			change(&w.cfg)
 			w.cfg.From = m
 			w.start()

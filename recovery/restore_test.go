@@ -51,19 +51,20 @@ func (f *fixture) backend(t *testing.T) (*heapbackend.Backend[uint64], *heapback
 }
 
 // write makes the snapshot checkpoint id.
-func (f *fixture) write(t *testing.T, id uint64) *primary.Manifest {
+func (f *fixture) write(t testing.TB, id uint64) *primary.Manifest {
+	c := f.snapshot.Config()
 	name := "j/objects/" + string(rune('a'+id))
 	w, err := f.store.Create(t.Context(), name)
 	require.NoError(t, err)
-	h := primary.Header{Job: "j", Operator: "o", Attempt: alloc(1), Checkpoint: id, M: testM, Range: rng(0, testM), Seed: testSeed, Schema: f.snapshot.Schema()}
+	h := primary.Header{Job: "j", Operator: "o", Attempt: alloc(1), Checkpoint: id, M: c.M, Range: c.Range, Seed: c.Seed, Schema: f.snapshot.Schema()}
 	index, err := primary.WriteObject(t.Context(), w, h, f.snapshot, primary.WriteOptions{})
 	require.NoError(t, err)
 	require.NoError(t, w.Commit(t.Context()))
-	ts := primary.TaskState{Range: rng(0, testM), Attempt: alloc(1), Schema: h.Schema, Objects: []string{name}}
+	ts := primary.TaskState{Range: c.Range, Attempt: alloc(1), Schema: h.Schema, Objects: []string{name}}
 	for _, s := range index.Segments {
 		ts.Groups = append(ts.Groups, primary.GroupState{Group: s.Group, Segments: []primary.SegmentRef{{Segment: s}}})
 	}
-	return &primary.Manifest{Job: "j", Checkpoint: id, M: testM, Seed: testSeed, Operators: []primary.Operator{{Name: "o", Tasks: []primary.TaskState{ts}}}}
+	return &primary.Manifest{Job: "j", Checkpoint: id, M: c.M, Seed: c.Seed, Operators: []primary.Operator{{Name: "o", Tasks: []primary.TaskState{ts}}}}
 }
 
 func (f *fixture) wantAll() Want {
@@ -88,7 +89,7 @@ func (c *fakeCopy) Load(ctx context.Context, group int, into heapbackend.AnyBack
 func (f *fixture) copy(letter byte, spoil func(ctx context.Context, group int) error) (LocalSource, localcopy.Copy) {
 	ts := f.manifest.Operators[0].Tasks[0]
 	c := &fakeCopy{meta: localcopy.Meta{Owner: localcopy.Owner{Job: "j", Operator: "o"}, Attempt: alloc(1), Checkpoint: f.manifest.Checkpoint,
-		M: testM, Seed: testSeed, Range: ts.Range, Schema: ts.Schema}}
+		M: f.manifest.M, Seed: f.manifest.Seed, Range: ts.Range, Schema: ts.Schema}}
 	for _, g := range ts.Groups {
 		c.groups = append(c.groups, localcopy.GroupInfo{Group: g.Group, Digest: g.Segments[0].Digest, Entries: g.Segments[0].Entries, Bytes: g.Segments[0].Raw})
 	}

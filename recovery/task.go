@@ -313,14 +313,11 @@ func (t *Task) takeDue(id uint64) (dueCheckpoint, bool) {
 
 // updateSignalLocked lets Advance pass without a look when there is nothing to see.
 func (t *Task) updateSignalLocked() {
-	if t.ended != nil || len(t.due) > 0 || t.ctx.Err() != nil {
+	if t.ended != nil || len(t.due) > 0 {
 		t.signal.Store(1)
 		return
 	}
 	t.signal.Store(0)
-	if t.ctx.Err() != nil { // it ended in between, and end may have been before the store
-		t.signal.Store(1)
-	}
 }
 
 // trigger asks for a checkpoint. Any goroutine.
@@ -365,9 +362,9 @@ func (t *Task) end(cause error) {
 		t.ended = cause
 	}
 	t.due = nil
+	t.updateSignalLocked()
 	t.mu.Unlock()
 	t.cancel(cause)
-	t.signal.Store(1)
 }
 
 // restoreFailure is why Restore failed, or nil.

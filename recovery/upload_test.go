@@ -165,6 +165,28 @@ func TestJobTriggersEveryInterval(t *testing.T) {
 	})
 }
 
+// While a task waits to be restarted nothing is triggered: there is nobody to answer.
+func TestJobTriggersNothingWhileATaskDoesNotRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failed []error
+		cfg := Config{Name: "j", Tasks: 2, M: 8, Primary: primary.NewMemory(), Every: time.Minute, Region: RestartOne, Restart: Fixed{Delay: time.Hour}}
+		cfg.OnCheckpoint = func(r CheckpointReport) { failed = append(failed, r.Err) }
+		job, err := NewJob(cfg)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour+70*time.Second)
+		defer cancel()
+		require.ErrorIs(t, job.Run(ctx, func(ctx context.Context, task *Task) error {
+			if task.Attempts() > 1 || task.Index() > 0 {
+				return idle(attach)(ctx, task)
+			}
+			ctx, cancel := context.WithTimeoutCause(ctx, time.Second, errors.New("boom"))
+			defer cancel()
+			return idle(attach)(ctx, task)
+		}), context.DeadlineExceeded)
+		require.Equal(t, []error{nil}, failed)
+	})
+}
+
 // A task that hangs makes its checkpoint time out; too many of these and it is replaced, although it never returns.
 func TestJobReplacesATaskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
