@@ -222,11 +222,12 @@ func TestASecondRunOnADirectoryGoesOnWithAnotherNumberOfTasks(t *testing.T) {
 	dir, want := corpus(t, 600<<10)
 	state := filepath.Join(t.TempDir(), "made", "state")
 	require.NoError(t, os.MkdirAll(filepath.Dir(state), 0o700))
-	out, first, _ := counted(t, "-dir", state, "-tasks", "2", "-every", "3ms", dir)
+	// The panic waits for a checkpoint and its local copies; then the end comes before the next one.
+	out, first, _ := counted(t, "-dir", state, "-tasks", "2", "-every", "1s", "-inject", "panic@90%", dir)
 	require.Equal(t, want, out)
 	require.Zero(t, first.ResumedFrom)
 	for _, tasks := range []string{"3", "7", "1"} {
-		out, r, _ := counted(t, "-dir", state, "-tasks", tasks, "-every", "3ms", "-inject", "panic@1%", dir)
+		out, r, _ := counted(t, "-dir", state, "-tasks", tasks, "-every", "1s", "-inject", "panic@1%", dir)
 		require.Equal(t, want, out)
 		require.Positive(t, r.ResumedFrom)
 		require.Equal(t, []string{"resume"}, failures(r), "the panic lies before the checkpoint")
