@@ -28,6 +28,7 @@ func FuzzGroupBlock(f *testing.F) {
 			f.Add(schema, block, groups, byte(hasAll), byte(0))
 			f.Add(schema, block, groups, byte(hasTotals|hasMaps), byte(0))
 			f.Add(schema, block, groups, byte(0), byte(0))
+			f.Add(schema, block, byte(1), byte(hasAll), byte(1)) // its keys are another group's
 		}
 	}
 	f.Fuzz(func(t *testing.T, schema, block []byte, groups, mask, group byte) {

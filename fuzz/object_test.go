@@ -55,6 +55,16 @@ func FuzzObject(f *testing.F) {
 		f.Add(writeObject(f, some, c))
 		f.Add(writeObject(f, blocks{list: [][]byte{nil}}, c))
 	}
+	// Every bit of an index and a trailer, and of a header.
+	small := writeObject(f, blocks{first: 1, list: [][]byte{[]byte("a"), nil, []byte("b")}}, primary.None)
+	for at := range small {
+		b := bytes.Clone(small)
+		b[at] ^= 1 << (at % 8)
+		f.Add(b)
+		b = bytes.Clone(small)
+		b[at]--
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkObject(t, b)
 		if sealed := sealObject(b); sealed != nil {
@@ -106,6 +116,16 @@ func checkBlock(t *testing.T, r primary.RangeReader, b []byte, seg primary.Segme
 		require.Equal(t, seg.Raw, int64(len(raw)))
 		require.Equal(t, seg.Digest, xxh3.Hash(raw))
 		require.Equal(t, seg.CRC, crc32c(stored))
+		for _, wrong := range []primary.Segment{
+			{CRC: seg.CRC ^ 1, Digest: seg.Digest, Raw: seg.Raw},
+			{CRC: seg.CRC, Digest: seg.Digest ^ 1, Raw: seg.Raw},
+			{CRC: seg.CRC, Digest: seg.Digest, Raw: seg.Raw + 1},
+			{CRC: seg.CRC, Digest: seg.Digest, Raw: seg.Raw - 1},
+		} {
+			wrong.Group, wrong.Kind, wrong.Offset, wrong.Length = seg.Group, seg.Kind, seg.Offset, seg.Length
+			_, err := primary.ReadBlock(t.Context(), r, wrong, c)
+			require.ErrorIs(t, err, primary.ErrCorrupt)
+		}
 	}
 }
 
@@ -126,6 +146,9 @@ func FuzzObjectMutation(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("abcdefgh"), 600), byte(1), uint32(400), byte(0x80), int16(0))
 	f.Add([]byte("x"), byte(2), uint32(0), byte(0), int16(-1))
 	f.Add([]byte(""), byte(0), uint32(0), byte(0), int16(1))
+	for at := range uint32(300) {
+		f.Add([]byte("one\x00two"), byte(at), at, byte(1)<<(at%8), int16(0))
+	}
 	f.Fuzz(func(t *testing.T, state []byte, compression byte, at uint32, flip byte, cut int16) {
 		s := blocks{first: int(compression) % 8, list: bytes.SplitN(state, []byte{0}, 16)}
 		c := compressions[int(compression)%len(compressions)]
