@@ -11,10 +11,10 @@ var (
 	ErrClosed = errors.New("heapbackend: backend is closed")
 	// ErrReleased is returned by a snapshot whose handle was released.
 	ErrReleased = errors.New("heapbackend: snapshot is released")
-	// ErrConcurrent says that a backend was entered while an operation on it was running: from a second goroutine, or
-	// from inside an Update function. The backend refuses all further use, since its content can no longer be trusted;
-	// restore it from its last checkpoint.
-	ErrConcurrent = errors.New("heapbackend: backend used by two goroutines at once, or from inside an Update function")
+	// ErrConcurrent says that a backend was entered while an operation on it was running: from a second goroutine, from
+	// inside an Update or Clone function, or after one of those panicked. The backend refuses all further use, since its
+	// content can no longer be trusted; restore it from its last checkpoint.
+	ErrConcurrent = errors.New("heapbackend: backend used during an operation: by a second goroutine, by the Update function, or after that panicked")
 	// ErrGroup says that a key, or a group to restore, is outside the key groups of the backend: the record was routed
 	// to the wrong task.
 	ErrGroup = errors.New("heapbackend: key group outside the backend's range")
