@@ -54,13 +54,6 @@ type Task struct {
 	lost     error              // why Restore failed
 }
 
-// dueCheckpoint is a checkpoint the task has been asked for and has not captured.
-type dueCheckpoint struct {
-	id        uint64
-	savepoint bool
-	object    string
-}
-
 // Index is the index of the task, from 0.
 func (t *Task) Index() int { return t.index }
 
@@ -237,6 +230,7 @@ func (t *Task) advanceDue(ctx context.Context) error {
 	}
 	t.run.offsets.Store(true)
 	t.position.advance(t.position.next)
+	held := false
 	for {
 		d, ok := t.takeDue(0)
 		if !ok {
@@ -245,7 +239,10 @@ func (t *Task) advanceDue(ctx context.Context) error {
 		if err := t.capture(d, t.position.append(nil)); err != nil {
 			return err
 		}
-		if err := t.hold(ctx, d); err != nil {
+		if held = held || d.savepoint; !held {
+			continue
+		}
+		if err := t.hold(ctx); err != nil {
 			return err
 		}
 	}
@@ -286,85 +283,6 @@ func (t *Task) ready() error {
 		return ErrNotRestored
 	}
 	return nil
-}
-
-// takeDue takes the oldest due checkpoint, or the one with the given id and with it all older ones, which it supersedes.
-func (t *Task) takeDue(id uint64) (dueCheckpoint, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	defer t.updateSignalLocked()
-	for len(t.due) > 0 && (id == 0 || t.due[0].id <= id) {
-		d := t.due[0]
-		t.due = t.due[1:]
-		if id == 0 || d.id == id {
-			t.captured = max(t.captured, d.id)
-			return d, true
-		}
-	}
-	if id == 0 || id <= t.captured {
-		return dueCheckpoint{}, false
-	}
-	d, ok := t.run.pending(t, id)
-	if ok {
-		t.captured = id
-	}
-	return d, ok
-}
-
-// updateSignalLocked lets Advance pass without a look when there is nothing to see.
-func (t *Task) updateSignalLocked() {
-	if t.ended != nil || len(t.due) > 0 {
-		t.signal.Store(1)
-		return
-	}
-	t.signal.Store(0)
-}
-
-// trigger asks for a checkpoint. Any goroutine.
-func (t *Task) trigger(d dueCheckpoint) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended != nil {
-		return ErrZombie
-	}
-	if d.id <= t.captured {
-		return nil // its barrier was faster
-	}
-	t.due = append(t.due, d)
-	t.signal.Store(1)
-	select {
-	case t.dueC <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// abort forgets a checkpoint that will not complete. Any goroutine.
-func (t *Task) abort(id uint64, cause error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, d := range t.due {
-		if d.id == id {
-			t.due = append(t.due[:i:i], t.due[i+1:]...)
-			break
-		}
-	}
-	if u := t.uploads[id]; u != nil {
-		u.cancel(cause)
-	}
-}
-
-// end makes the attempt a past one: it captures nothing any more, its writes are cancelled, and its context ends with the cause.
-// Any goroutine, any number of times; the first cause counts.
-func (t *Task) end(cause error) {
-	t.mu.Lock()
-	if t.ended == nil {
-		t.ended = cause
-	}
-	t.due = nil
-	t.updateSignalLocked()
-	t.mu.Unlock()
-	t.cancel(cause)
 }
 
 // restoreFailure is why Restore failed, or nil.

@@ -148,19 +148,3 @@ func (u *upload) ack(index *primary.Index) error {
 		Objects: []string{u.due.object}, Groups: groups, Position: u.position,
 	})
 }
-
-// hold keeps a task that has captured the savepoint of a stop from going on, until it is known whether the job stops.
-func (t *Task) hold(ctx context.Context, d dueCheckpoint) error {
-	release := t.run.stopping.Load()
-	if release == nil || !d.savepoint {
-		return nil
-	}
-	select {
-	case <-*release:
-		return nil
-	case <-t.ctx.Done():
-		return context.Cause(t.ctx)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
