@@ -59,11 +59,14 @@ type Coordinator struct {
 	retained []entry   // completed checkpoints, newest first
 	copies   []copyJob // savepoints whose manifest is not yet beside their objects
 	held     []held
-	ledger   ledger
-	saved    map[uint64]struct{} // savepoints known to be committed: no sweep touches them
-	slots    []uint64            // slots of the log known to be taken
-	trash    trash
-	stats    CoordinatorStats
+	// discarded are no longer retained, but until a newer record is in the log the
+	// log still counts them: nothing of them is deleted before.
+	discarded []entry
+	ledger    ledger
+	saved     map[uint64]struct{} // savepoints known to be committed: no sweep touches them
+	slots     []uint64            // slots of the log known to be taken
+	trash     trash
+	stats     CoordinatorStats
 }
 
 // signal wakes one goroutine; several sets before it wakes are one.

@@ -171,7 +171,9 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v verdict, err
 	c.retireSlotsLocked(c.log.newest)
 	if fenced {
 		c.stopLocked(err)
+		return
 	}
+	c.dropDiscardedLocked(c.log.newest)
 }
 
 // decideLocked ends the writing of p, if it was being written.
@@ -224,7 +226,7 @@ func (c *Coordinator) completeLocked(next *commit) {
 	} else {
 		c.finishLocked(p, m)
 		c.subsumeLocked(p.Checkpoint)
-		c.retainLocked(done)
+		c.retainLocked(done, next.record.live)
 	}
 	c.releaseHeldLocked()
 	c.cleanWake.set()

@@ -57,18 +57,62 @@ type held struct {
 	until    uint64 // the greatest id pending when it was dropped
 }
 
-// retainLocked makes e the newest retained checkpoint and drops the superfluous.
-func (c *Coordinator) retainLocked(e entry) {
-	c.retained = slices.Insert(c.retained, 0, e)
-	keep := min(c.cfg.Retain, len(c.retained))
-	until := uint64(0)
+// Discard says that a retained checkpoint is of no use, because its state cannot
+// be read: from now on it is not in Latest and Retained, does not count against
+// Retain, and the next commit takes it out of the log; only then are objects
+// deleted that nothing else names. Until that commit a coordinator that is opened
+// anew finds it retained. It does nothing for an id that is not retained, and for
+// the only retained checkpoint: a job that has completed one never goes on as if
+// it had none. It writes nothing itself and does not block.
+func (c *Coordinator) Discard(checkpoint uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.retained, func(e entry) bool { return e.manifest.Checkpoint == checkpoint })
+	if i < 0 || len(c.retained) == 1 {
+		return
+	}
+	c.discarded = append(c.discarded, c.retained[i])
+	c.retained = slices.Concat(c.retained[:i], c.retained[i+1:])
+	c.noteLocked(func() {
+		c.cfg.Logger.Warn("checkpoint discarded", "job", c.cfg.Job, "checkpoint", checkpoint)
+	})
+}
+
+// dropDiscardedLocked lets go of the discarded checkpoints that our newest record,
+// top, does not count.
+func (c *Coordinator) dropDiscardedLocked(top *record) {
+	until := c.greatestPendingLocked()
+	c.discarded = slices.DeleteFunc(c.discarded, func(e entry) bool {
+		if e.slot >= top.slot || slices.Contains(top.live, e.slot) {
+			return false
+		}
+		c.held = append(c.held, held{manifest: e.manifest, until: until})
+		return true
+	})
+	c.releaseHeldLocked()
+}
+
+func (c *Coordinator) greatestPendingLocked() uint64 {
+	id := uint64(0)
 	for _, p := range c.pending {
-		until = max(until, p.Checkpoint)
+		id = max(id, p.Checkpoint)
 	}
-	for _, dropped := range c.retained[keep:] {
-		c.held = append(c.held, held{manifest: dropped.manifest, until: until})
+	return id
+}
+
+// retainLocked makes e the newest retained checkpoint and drops those its record
+// does not count: the superfluous.
+func (c *Coordinator) retainLocked(e entry, live []uint64) {
+	until := c.greatestPendingLocked()
+	keep := []entry{e}
+	for _, old := range c.retained {
+		if slices.Contains(live, old.slot) {
+			keep = append(keep, old)
+		} else {
+			c.held = append(c.held, held{manifest: old.manifest, until: until})
+		}
 	}
-	c.retained = slices.Clone(c.retained[:keep])
+	c.retained = keep
 }
 
 // releaseHeldLocked lets go of what no pending checkpoint can build on any more.
