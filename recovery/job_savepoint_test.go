@@ -68,7 +68,7 @@ func TestJobStopsWithASavepointWhileAnotherIsPending(t *testing.T) {
 				m, err := job.Stop(context.Background(), true)
 				require.NoError(t, err)
 				require.Less(t, time.Since(start), 2*time.Second)
-				require.NoError(t, <-saved)
+				<-saved // it may be the slower one, and is aborted then
 				require.NoError(t, <-done)
 				for _, ts := range m.Operators[0].Tasks {
 					p, err := decodePosition(ts.Position)

@@ -51,6 +51,7 @@ type run struct {
 	retired  []*localcopy.Keeper // of slots that are gone
 	current  []*Task             // by index; nil while a task does not run
 	open     map[uint64]*openCheckpoint
+	uploads  map[*upload]struct{} // that have not returned
 
 	// What follows is the supervisor's own.
 	state      []taskState
@@ -111,7 +112,7 @@ func (r *run) coordinator() *primary.Coordinator { return r.coord }
 func openRun(ctx context.Context, j *Job, fn TaskFunc) (*run, error) {
 	r := &run{
 		cfg: j.cfg, fn: fn, worker: cmp.Or(j.cfg.Worker, uuid.NewString()), formats: labelled(j.cfg.Local),
-		events: newMailbox[event](), notes: newMailbox[func()](), open: map[uint64]*openCheckpoint{},
+		events: newMailbox[event](), notes: newMailbox[func()](), open: map[uint64]*openCheckpoint{}, uploads: map[*upload]struct{}{},
 		leaving: map[*Task]struct{}{}, toStart: map[int]struct{}{},
 		unreadable: map[manifestKey]error{}, trouble: map[manifestKey]int{},
 	}
@@ -217,6 +218,9 @@ func (r *run) supervise(ctx context.Context) error {
 		case <-done:
 			r.finish(context.Cause(ctx), context.Cause(ctx))
 		case <-r.events.ready:
+			if ctx.Err() != nil { // what the tasks made of it is no failure
+				r.finish(context.Cause(ctx), context.Cause(ctx))
+			}
 			for _, e := range r.events.take() {
 				r.handle(e)
 			}

@@ -15,7 +15,8 @@ import (
 // upload writes the primary copy of one captured checkpoint of one task.
 //
 // Its goroutine belongs to the run. It is stopped by cancel: when the attempt ends, when the checkpoint is aborted, and when
-// the run ends. The snapshot handle is the upload's own; the goroutine releases it whatever happens.
+// the run ends. The snapshot handle is the upload's own: it is released when the upload ends or is cancelled, whichever is
+// first, so that a store that does not notice keeps a goroutine and one block of each worker, and no state.
 type upload struct {
 	task     *Task
 	due      dueCheckpoint
@@ -26,8 +27,18 @@ type upload struct {
 	cancel   context.CancelCauseFunc
 }
 
+// maxStuck is how many cancelled uploads of a task may hang in the store before the task declines checkpoints.
+const maxStuck = 4
+
+// errStuck is why a checkpoint is declined while the store hangs.
+var errStuck = errors.New("recovery: earlier uploads of the task hang in the store")
+
 // capture takes the snapshot, hands it to the local copies and starts the upload. On the task's goroutine.
 func (t *Task) capture(d dueCheckpoint, position []byte) error {
+	if n := t.run.stuck(t.index); n >= maxStuck {
+		t.run.decline(t, d.id, fmt.Errorf("%w: %d", errStuck, n))
+		return nil
+	}
 	start := time.Now()
 	snapshot, err := t.backend.Capture()
 	paused := time.Since(start)
@@ -49,6 +60,9 @@ func (t *Task) capture(d dueCheckpoint, position []byte) error {
 	// Invariant: the local copy is registered before the checkpoint can be acknowledged, and never by an attempt that is over.
 	t.keeper.Store(u.meta(), snapshot)
 	t.mu.Unlock()
+	t.run.mu.Lock()
+	t.run.uploads[u] = struct{}{}
+	t.run.mu.Unlock()
 	t.run.tasks.start(u.run)
 	return nil
 }
@@ -65,6 +79,7 @@ func (u *upload) meta() localcopy.Meta {
 // run is the upload's goroutine.
 func (u *upload) run() {
 	defer u.finish()
+	defer context.AfterFunc(u.ctx, u.snapshot.Release)() // a read under way completes
 	start := time.Now()
 	index, err := u.write()
 	if err == nil {
@@ -86,6 +101,21 @@ func (u *upload) finish() {
 	u.task.mu.Lock()
 	delete(u.task.uploads, u.due.id)
 	u.task.mu.Unlock()
+	u.task.run.mu.Lock()
+	delete(u.task.run.uploads, u)
+	u.task.run.mu.Unlock()
+}
+
+// stuck counts the uploads of a task, of all its attempts, that were cancelled and have not returned.
+func (r *run) stuck(task int) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for u := range r.uploads {
+		if u.task.index == task && u.ctx.Err() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // write makes the primary object durable. On an error there is no object.

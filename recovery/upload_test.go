@@ -235,7 +235,7 @@ func TestTaskThatEndsWhileItCapturesKeepsNothing(t *testing.T) {
 	b, err := heapbackend.New[uint64](heapbackend.Config{M: 8, Range: rng(0, 8)})
 	require.NoError(t, err)
 	defer b.Close()
-	task := &Task{backend: spyBackend{b, &mu, &snapshots}, ctx: t.Context(), ended: ErrSlotLost}
+	task := &Task{backend: spyBackend{b, &mu, &snapshots}, ctx: t.Context(), ended: ErrSlotLost, run: &run{}}
 	require.ErrorIs(t, task.capture(dueCheckpoint{id: 1}, nil), ErrSlotLost)
 	_, err = snapshots[0].Retain()
 	require.ErrorIs(t, err, heapbackend.ErrReleased)
