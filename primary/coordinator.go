@@ -86,8 +86,10 @@ var errTaken = errors.New("primary: slot was taken")
 
 // OpenCoordinator claims the job's commit log and so fences every coordinator of
 // the job before it. It returns with the retained checkpoints loaded; Run does
-// the rest. It lists the store once, reads the retained manifests, and creates one
-// small object.
+// the rest. It lists the store once, reads the records of the log, and creates one
+// small object. A record that counts for nothing any more and cannot be read stops
+// nothing, but keeps orphans from being swept until it is deleted or repaired: it
+// may be a checkpoint that was skipped before.
 //
 // Errors: ErrInvalid with every fault of cfg; a *MismatchError when the store
 // holds another job's checkpoints, or this job's with another M or seed; ErrCorrupt
@@ -111,23 +113,34 @@ func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 }
 
 func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, error) {
-	inv, err := takeInventory(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
+	// The log first: what is in it then has all its objects in the inventory.
 	view, err := loadLog(ctx, cfg.Store, cfg.Job)
 	if err != nil {
 		return nil, err
 	}
-	if len(view.faults) > 0 && !cfg.SkipCorrupt {
+	inv, err := takeInventory(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	// A job of which a checkpoint may be lost never starts empty.
+	if len(view.faults) > 0 && (!cfg.SkipCorrupt || len(retained(view.live)) == 0) {
 		return nil, errors.Join(view.faults...)
+	}
+	if err := view.probe(ctx, cfg.Store, cfg.Job); err != nil {
+		return nil, err
 	}
 	if err := cfg.fit(view.live); err != nil {
 		return nil, err
 	}
 	c := newCoordinator(cfg)
 	c.adopt(inv, view)
-	return c, c.claim(ctx, view)
+	if err := c.claim(ctx, view); err != nil {
+		return nil, err
+	}
+	for _, fault := range view.faults {
+		cfg.Logger.Error("commit log record skipped", "job", cfg.Job, "cause", fault)
+	}
+	return c, nil
 }
 
 // inventory is what a listing of the store says.
@@ -218,7 +231,7 @@ func (c *Coordinator) adopt(inv *inventory, view *logView) {
 	c.slots = slices.DeleteFunc(slices.Clone(view.slots), func(slot uint64) bool {
 		return slices.Contains(view.broken, slot)
 	})
-	if len(view.faults) == 0 {
+	if len(view.broken) == 0 {
 		c.trash.sweeps = append(c.trash.sweeps, sweep{all: true})
 	}
 }

@@ -111,8 +111,10 @@ type CoordinatorConfig struct {
 	// it their presence is taken for a wrong store: a *MismatchError.
 	SharedStore bool
 	// SkipCorrupt lets the coordinator go on from what is readable of a log with
-	// corrupt records, instead of failing. What is corrupt stays in the store,
-	// and no orphans are swept for as long as this coordinator lives.
+	// corrupt records, instead of failing; each is logged as an error. If no
+	// retained checkpoint is readable it fails nevertheless: the job would start
+	// empty. What is corrupt stays in the store, and as long as it does no
+	// orphans are swept, by this coordinator and by later ones.
 	SkipCorrupt bool
 	// Transport carries triggers, confirmations and aborts. Required.
 	Transport Transport

@@ -130,7 +130,7 @@ type logView struct {
 	newest *record  // the newest readable record, nil in an empty log
 	live   []entry  // ascending by slot; newest is among them unless a claim
 	faults []error  // corrupt records that count, or may
-	broken []uint64 // their slots
+	broken []uint64 // their slots, and after probe all that do not decode
 }
 
 // top returns the highest slot taken.
@@ -203,6 +203,27 @@ func (v *logView) fault(slot uint64, err error) error {
 	}
 	v.faults = append(v.faults, err)
 	v.broken = append(v.broken, slot)
+	return nil
+}
+
+// probe reads the records that do not count. One that does not decode may be a
+// checkpoint that was skipped: it joins the broken ones, but is no fault.
+func (v *logView) probe(ctx context.Context, store Store, job string) error {
+	for _, slot := range v.slots {
+		if v.newest != nil && (slot == v.newest.slot || slices.Contains(v.newest.live, slot)) || slices.Contains(v.broken, slot) {
+			continue
+		}
+		r, err := readRecord(ctx, store, job, slot)
+		if err == nil && r.kind != recordClaim {
+			_, err = r.decodeManifest(slotName(job, slot))
+		}
+		switch {
+		case errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion):
+			v.broken = append(v.broken, slot)
+		case err != nil && !errors.Is(err, ErrNotExist): // retired meanwhile
+			return err
+		}
+	}
 	return nil
 }
 

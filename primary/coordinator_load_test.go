@@ -1,7 +1,9 @@
 package primary
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 
@@ -66,12 +68,13 @@ func TestCorruptLog(t *testing.T) {
 	cases := map[string]struct {
 		slots []uint64 // slot 1 is the claim, 2 to 5 are checkpoints 1 to 4
 		left  []uint64
+		lost  []uint64
 	}{
-		"the newest":       {[]uint64{5}, []uint64{3, 2}},
-		"one in between":   {[]uint64{4}, []uint64{4, 2}},
-		"the oldest":       {[]uint64{3}, []uint64{4, 3}},
-		"all but one":      {[]uint64{4, 5}, []uint64{2}},
-		"everything there": {[]uint64{3, 4, 5}, []uint64{}},
+		"the newest":       {[]uint64{5}, []uint64{3, 2}, []uint64{4}},
+		"one in between":   {[]uint64{4}, []uint64{4, 2}, []uint64{3}},
+		"the oldest":       {[]uint64{3}, []uint64{4, 3}, []uint64{2}},
+		"all but one":      {[]uint64{4, 5}, []uint64{2}, []uint64{3, 4}},
+		"everything there": {[]uint64{3, 4, 5}, []uint64{}, nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -96,15 +99,35 @@ func TestCorruptLog(t *testing.T) {
 				require.Equal(t, before, dump(t, store), "nothing is changed")
 
 				objects := r.objects()
-				again := startRig(t, store, three, func(cfg *CoordinatorConfig) { cfg.SkipCorrupt = true })
+				if len(tc.left) == 0 {
+					skip := r.cfg
+					skip.SkipCorrupt = true
+					_, err = OpenCoordinator(t.Context(), skip)
+					require.ErrorIs(t, err, ErrCorrupt, "no job starts empty")
+					require.Equal(t, before, dump(t, store), "nothing is changed")
+					return
+				}
+				var logged bytes.Buffer
+				again := startRig(t, store, three, func(cfg *CoordinatorConfig) {
+					cfg.SkipCorrupt, cfg.Logger = true, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError}))
+				})
 				synctest.Wait()
+				for _, slot := range tc.slots {
+					require.Contains(t, logged.String(), slotName(testJob, slot))
+				}
 				require.Equal(t, tc.left, manifestIDs(again.c.Retained()))
 				require.Equal(t, objects, again.objects(), "what cannot be read may yet be repaired")
 				require.EqualValues(t, 5, again.complete().Checkpoint)
 				again.stop()
 				require.Equal(t, append([]uint64{5}, tc.left...)[:min(3, len(tc.left)+1)], requireIntact(t, store))
+				last := startRig(t, store, three) // a later start, of one who asks for nothing special
+				last.complete()
+				last.stop()
 				for _, slot := range tc.slots {
 					require.Contains(t, names(t, store, logPrefix(testJob)), slotName(testJob, slot))
+				}
+				for _, id := range tc.lost {
+					require.Contains(t, last.objectIDs(), id, "what cannot be read may yet be repaired")
 				}
 			})
 		})
