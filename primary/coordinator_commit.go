@@ -151,9 +151,8 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v verdict, err
 		c.completeLocked(next)
 	case v == verdictRefused && fenced:
 		c.abortLocked(p, ErrFenced, err)
-	case fenced: // nobody knows: nothing of it may be deleted
-		c.endLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrFenced, Cause: err})
-		c.releaseHeldLocked()
+	case fenced:
+		c.endUnknownLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrFenced, Cause: err})
 	case v == verdictRefused && ctx.Err() != nil && c.stopped == nil: // Run ends: the next one may try again
 		p.phase = phaseQueued
 		c.queue = slices.Insert(c.queue, 0, p)
@@ -274,9 +273,11 @@ func (c *Coordinator) copyManifests(ctx context.Context) bool {
 			return 0, c.copyManifest(ctx, job.manifest)
 		})
 		c.mu.Lock()
-		if err == nil {
+		switch {
+		case c.stopped != nil: // its waiters have been told, and the next start copies it
+		case err == nil:
 			c.copiedLocked(job)
-		} else {
+		default:
 			left = true
 			c.noteLocked(func() {
 				c.cfg.Logger.Warn("savepoint lacks its manifest", "job", c.cfg.Job, "checkpoint", job.manifest.Checkpoint, "cause", err)

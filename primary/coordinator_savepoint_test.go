@@ -195,3 +195,26 @@ func TestSweepKnowsASavepointsObjectsFromAZombies(t *testing.T) {
 		requireIntact(t, store)
 	})
 }
+
+func TestCloseDuringTheManifestCopy(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked)
+		gate := make(chan struct{})
+		hooked.set(nil, func(_ context.Context, o op) error { // a store that does not look at its context
+			if o.kind == "commit" && strings.HasSuffix(o.name, "/manifest") {
+				<-gate
+			}
+			return nil
+		})
+		id := r.trigger(true)
+		r.ackAll(id, true)
+		time.AfterFunc(time.Second, func() { close(gate) })
+		require.NoError(t, r.c.Close())
+		require.ErrorIs(t, <-r.ran, ErrClosed)
+		require.ErrorIs(t, r.outcome(id), ErrClosed)
+		_, err := LoadSavepoint(t.Context(), store, testJob, id)
+		require.NoError(t, err)
+		requireIntact(t, store)
+	})
+}
