@@ -172,6 +172,13 @@ func (c *Coordinator) endLocked(p *pending, err error) (unnamed []string) {
 	return unnamed
 }
 
+// endUnknownLocked ends p without knowing whether it was committed, and for good.
+// Nothing of it may be deleted: what its acks name keeps its count.
+func (c *Coordinator) endUnknownLocked(p *pending, err error) {
+	p.acks = nil
+	c.endLocked(p, err)
+}
+
 // removeLocked takes p out of everything that makes it pending.
 func (c *Coordinator) removeLocked(p *pending) {
 	same := func(other *pending) bool { return other == p }

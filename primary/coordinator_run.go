@@ -189,9 +189,9 @@ func (c *Coordinator) Close() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.pending) > 0 { // in doubt for ever: nothing of them is deleted
+	for len(c.pending) > 0 { // in doubt for ever
 		p := c.pending[0]
-		c.endLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrClosed, Cause: errSlow})
+		c.endUnknownLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrClosed, Cause: errSlow})
 	}
 	return nil
 }

@@ -54,3 +54,48 @@ func TestSavepointCommittedDuringTakeover(t *testing.T) {
 		b.stop()
 	})
 }
+
+// A commit ends in doubt because another coordinator claims the log right after
+// it: the sweep that is under way must leave what the commit names alone.
+func TestDoubtfulCommitIsNotSwept(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		a := newRig(t, hooked)
+		a.open()
+		a.startTasks()
+		id := a.trigger(false)
+		acks := []Ack{a.part(0, id, false), a.part(1, id, false)} // the sweep's listing has their objects
+
+		var b *rig
+		listed := make(chan struct{})
+		var unreadable atomic.Bool
+		hooked.set(func(_ context.Context, o op) error {
+			if unreadable.Load() && (o.kind == "size" || o.kind == "readat") && strings.Contains(o.name, "/log/") {
+				return errTest
+			}
+			return nil
+		}, func(_ context.Context, o op) error {
+			switch {
+			case o.kind == "list" && strings.HasSuffix(o.name, "/objects/"):
+				<-listed
+			case o.kind == "commit" && strings.Contains(o.name, "/log/"):
+				b = startRig(t, store)
+				unreadable.Store(true)
+			}
+			return nil
+		})
+		a.run()
+		synctest.Wait()
+		for _, ack := range acks {
+			require.NoError(t, a.c.Ack(t.Context(), ack))
+		}
+		synctest.Wait()
+		require.ErrorIs(t, a.outcome(id), ErrFenced)
+		require.Equal(t, id, b.c.Latest().Checkpoint)
+		close(listed)
+		require.ErrorIs(t, <-a.ran, ErrFenced)
+		synctest.Wait()
+		require.Equal(t, []uint64{id}, requireIntact(t, store))
+		b.stop()
+	})
+}
