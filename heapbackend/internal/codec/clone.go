@@ -5,8 +5,6 @@ import (
 	"reflect"
 	"time"
 	"unsafe"
-
-	"github.com/heapstate/heapstate/internal/wire"
 )
 
 // PointerFree reports whether a V holds no pointer of any kind: no string,
@@ -22,9 +20,12 @@ func PointerFree[V any]() bool { return pointerFree(reflect.TypeFor[V]()) }
 // as empty, slices without spare capacity. The function is safe for concurrent
 // use with different dst.
 //
-// The error is ErrType, naming the part that cannot be copied. A value that is
-// cyclic, or nested deeper than wire.MaxDepth, is not copied below that depth:
-// it cannot be encoded either.
+// Nothing is left out, however deep a value is nested. What a value holds twice
+// is copied twice, as it is written twice, except in a value whose references
+// lead further than any that can be encoded, as those of a cyclic one do: its
+// copy has the shape it has.
+//
+// The error is ErrType, naming the part that cannot be copied.
 func CloneOf[V any]() (clone func(dst, src *V), err error) {
 	rt := reflect.TypeFor[V]()
 	d := cloneDeriver{seen: map[cloneKey]*cloner{}}
@@ -39,122 +40,11 @@ func CloneOf[V any]() (clone func(dst, src *V), err error) {
 		*dst = *src
 		state := cloning{}
 		c.unshare(&state, unsafe.Pointer(dst), 0)
-	}, nil
-}
-
-// cloning is one run of a clone function.
-type cloning struct{ tooDeep bool }
-
-// cloner makes one value of a type independent of the value it was assigned
-// from. A nil cloner means there is nothing to do.
-type cloner struct {
-	rt        reflect.Type
-	elem      *cloner
-	parts     []clonePart // of structs
-	done      bool        // derived to the end
-	unshareFn func(c *cloner, s *cloning, p unsafe.Pointer, depth int)
-}
-
-type clonePart struct {
-	off uintptr
-	c   *cloner
-}
-
-// unshare replaces everything the value at p refers to by copies.
-//
-// Safety: p points to a value of c.rt that only the caller can see; copies are
-// made with reflect, of the types' own memory, so the collector sees them all.
-func (c *cloner) unshare(s *cloning, p unsafe.Pointer, depth int) {
-	if depth > wire.MaxDepth {
-		s.tooDeep = true
-	}
-	if !s.tooDeep {
-		c.unshareFn(c, s, p, depth+1)
-	}
-}
-
-func (c *cloner) at(p unsafe.Pointer) reflect.Value { return reflect.NewAt(c.rt, p).Elem() }
-
-func unshareStruct(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
-	for _, part := range c.parts {
-		part.c.unshare(s, unsafe.Add(p, part.off), depth)
-	}
-}
-
-func unshareItems(c *cloner, s *cloning, p unsafe.Pointer, count, depth int) {
-	if c == nil {
-		return
-	}
-	for i := range count {
-		c.unshare(s, unsafe.Add(p, uintptr(i)*c.rt.Size()), depth)
-	}
-}
-
-func unshareArray(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
-	unshareItems(c.elem, s, p, c.rt.Len(), depth)
-}
-
-func unshareBytes(_ *cloner, _ *cloning, p unsafe.Pointer, _ int) {
-	if b := *(*[]byte)(p); b != nil {
-		fresh := make([]byte, len(b))
-		copy(fresh, b)
-		*(*[]byte)(p) = fresh
-	}
-}
-
-func unshareSlice(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
-	v := c.at(p)
-	if v.IsNil() {
-		return
-	}
-	fresh := reflect.MakeSlice(c.rt, v.Len(), v.Len())
-	reflect.Copy(fresh, v)
-	v.Set(fresh)
-	unshareItems(c.elem, s, fresh.UnsafePointer(), fresh.Len(), depth)
-}
-
-func unsharePointer(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
-	v := c.at(p)
-	if v.IsNil() {
-		return
-	}
-	fresh := reflect.New(c.rt.Elem())
-	fresh.Elem().Set(reflect.NewAt(c.rt.Elem(), v.UnsafePointer()).Elem())
-	*(*unsafe.Pointer)(p) = fresh.UnsafePointer()
-	if c.elem != nil {
-		c.elem.unshare(s, fresh.UnsafePointer(), depth)
-	}
-}
-
-func unshareMap(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
-	m := c.at(p)
-	if m.IsNil() {
-		return
-	}
-	fresh := reflect.MakeMapWithSize(c.rt, m.Len())
-	key, val := reflect.New(c.rt.Key()).Elem(), reflect.New(c.rt.Elem()).Elem()
-	for iter := m.MapRange(); iter.Next(); {
-		key.SetIterKey(iter)
-		val.SetIterValue(iter)
-		if c.elem != nil {
-			c.elem.unshare(s, val.Addr().UnsafePointer(), depth)
+		if state.tooDeep {
+			*dst = *src
+			c.unshareGraph(unsafe.Pointer(dst))
 		}
-		fresh.SetMapIndex(key, val)
-	}
-	m.Set(fresh)
-}
-
-// unshareMethod calls the Clone method of a type inside V.
-func unshareMethod(c *cloner, _ *cloning, p unsafe.Pointer, _ int) {
-	v := reflect.NewAt(c.rt, p)
-	if nilable(c.rt) && v.Elem().IsNil() {
-		return
-	}
-	copied := v.MethodByName("Clone").Call(nil)[0]
-	if copied.Type() != c.rt {
-		copied = copied.Elem()
-	}
-	v.Elem().Set(copied)
+	}, nil
 }
 
 // cloneDeriver derives the cloners of one root type.

@@ -213,3 +213,103 @@ func TestCloningACyclicValueEnds(t *testing.T) {
 	_, err = c.Append(nil, &got)
 	require.ErrorIs(t, err, wire.ErrDepth)
 }
+
+// chained is a list that is longer than deep if it is long: a pointer counts
+// for nothing when it is written, a struct and a slice count for one each.
+type chained struct {
+	Next *chained
+	Kids []chained
+	Map  map[string]*chained
+	Tail []int
+}
+
+func TestWhatCanBeEncodedIsClonedToTheEnd(t *testing.T) {
+	type link struct {
+		most int // links that can be encoded
+		of   func(*chained) chained
+	}
+	for name, link := range map[string]link{
+		"pointers": {wire.MaxDepth - 2, func(c *chained) chained { return chained{Next: c} }},
+		"slices":   {wire.MaxDepth/2 - 1, func(c *chained) chained { return chained{Kids: []chained{*c, {Tail: []int{1}}}} }},
+		"maps":     {wire.MaxDepth/2 - 1, func(c *chained) chained { return chained{Map: map[string]*chained{"": c}} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, n := range []int{1, link.most * 3 / 4, link.most} {
+				v := chained{Tail: []int{1}}
+				for range n {
+					next := v
+					v = link.of(&next)
+					v.Tail = []int{1}
+				}
+				requireIndependent(t, v)
+			}
+		})
+	}
+}
+
+// requireIndependent writes to every part of a clone of v.
+func requireIndependent(t *testing.T, v chained) {
+	t.Helper()
+	before := ours(t, &v)
+	got := cloneOf(t, v)
+	require.Equal(t, before, ours(t, &got))
+	overwrite(&got)
+	require.Equal(t, before, ours(t, &v))
+}
+
+func overwrite(c *chained) {
+	for ; c != nil; c = c.Next {
+		if len(c.Tail) > 0 {
+			c.Tail[0]++
+		}
+		for i := range c.Kids {
+			overwrite(&c.Kids[i])
+		}
+		for _, m := range c.Map {
+			overwrite(m)
+		}
+		c.Tail = append(c.Tail, 7)
+	}
+}
+
+// Only a codec of the program's own writes such values.
+func TestWhatIsTooDeepToEncodeIsClonedToo(t *testing.T) {
+	const depth = 200_000
+	var v chained
+	for range depth {
+		next := v
+		v = chained{Next: &next}
+	}
+	v.Kids = []chained{{Tail: []int{1}}}
+	got := cloneOf(t, v)
+	got.Kids[0].Tail[0] = 2
+	require.Equal(t, 1, v.Kids[0].Tail[0])
+	a, b := &v, &got
+	for range depth {
+		require.True(t, a != b)
+		a, b = a.Next, b.Next
+	}
+	require.Nil(t, b.Next)
+}
+
+func TestACyclicValueIsClonedInItsShape(t *testing.T) {
+	a, b := &chained{Tail: []int{1}}, &chained{Tail: []int{2}}
+	a.Next, b.Next = b, a
+	a.Kids = []chained{{Next: a}, {Next: b}}
+	a.Kids[0].Kids = a.Kids
+	a.Map = map[string]*chained{"a": a, "b": b}
+	b.Map = a.Map
+	got := cloneOf(t, a)
+	require.NotSame(t, a, got)
+	require.NotSame(t, b, got.Next)
+	require.Same(t, got, got.Next.Next)
+	require.Same(t, got, got.Kids[0].Next)
+	require.Same(t, got.Next, got.Kids[1].Next)
+	require.Same(t, &got.Kids[0], &got.Kids[0].Kids[0])
+	require.Same(t, got, got.Map["a"])
+	require.Same(t, got.Next, got.Next.Map["b"])
+	got.Next.Tail[0] = 7
+	got.Map["c"] = nil
+	require.Equal(t, 2, b.Tail[0])
+	require.Len(t, b.Map, 2)
+}
