@@ -245,6 +245,7 @@ func (r *run) loseSlot(index int) error {
 	}
 	r.mu.Unlock()
 	if victim != nil { // before its copies go: it must not store another
+		r.setAttempt(victim.index, uuid.Nil) // first, or its cancelled uploads count as failed checkpoints
 		victim.end(ErrSlotLost)
 	}
 	lost.keeper.Dispose(true)
