@@ -225,6 +225,15 @@ func TestJobStepsBackToAnOlderCheckpoint(t *testing.T) {
 			require.Equal(t, bad, e.Object)
 			require.True(t, e.Group >= 16)
 			require.Equal(t, strings.Repeat("P", 16), letters(last))
+			w.readTo(700)
+			next := w.checkpoint()
+			var kept []uint64
+			manifests, err := primary.LoadRetained(t.Context(), w.store, "job")
+			require.NoError(t, err)
+			for _, m := range manifests {
+				kept = append(kept, m.Checkpoint)
+			}
+			require.Equal(t, []uint64{next, older}, kept, "the unreadable one must not push the readable one out")
 			w.again()
 		})
 	}

@@ -230,6 +230,9 @@ func (r *run) stepBack(t *Task, lost *RestoreError) (done bool, err error) {
 	if older == nil {
 		return true, lost
 	}
+	if key.job == r.cfg.Name {
+		r.coord.Discard(key.checkpoint) // or it would push a readable one out of those retained
+	}
 	r.cfg.Logger.Error("recovery: checkpoint unreadable, stepping back", "job", r.cfg.Name, "checkpoint", key.checkpoint, "to", older.Checkpoint, "error", lost)
 	return true, nil
 }
