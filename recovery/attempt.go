@@ -67,7 +67,9 @@ func (t *Task) call() (err error) {
 	return t.run.fn(t.ctx, t)
 }
 
-// serve answers checkpoints on behalf of a task that has finished.
+// serve answers checkpoints on behalf of a task that has finished, with its last position. A task that never had a record has
+// that of its restore. Which it is follows from what the other tasks do, so serve waits for the first of them to take part in
+// a checkpoint: there is one that has not finished, or the job would be over.
 func (t *Task) serve() error {
 	for {
 		select {
@@ -75,11 +77,17 @@ func (t *Task) serve() error {
 			return nil
 		case <-t.dueC:
 		}
+		select {
+		case <-t.ctx.Done():
+			return nil
+		case <-t.run.style.known:
+		}
 		if _, due := t.Due(); !due {
 			continue
 		}
-		if !t.run.offsets.Load() {
+		if !t.advances && t.run.style.barriers.Load() {
 			// An engine that brings its own positions: only it knows what the final one is.
+			t.run.cfg.Logger.Warn("recovery: no checkpoints from now on, a task that uses Checkpoint has finished", "job", t.run.cfg.Name, "task", t.index)
 			t.run.events.put(event{kind: taskDetached, task: t})
 			continue
 		}

@@ -1,6 +1,9 @@
 package recovery
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // dueCheckpoint is a checkpoint the task has been asked for and has not captured.
 type dueCheckpoint struct {
@@ -9,27 +12,39 @@ type dueCheckpoint struct {
 	object    string
 }
 
-// takeDue takes the oldest due checkpoint, or the one with the given id and with it all older ones, which it supersedes.
+// errSkipped is why a checkpoint is declined whose barrier did not come.
+var errSkipped = errors.New("recovery: a newer checkpoint was captured first")
+
+// takeDue takes the oldest due checkpoint, or the one with the given id. Older ones than that, whose barriers can no longer come,
+// are declined.
 func (t *Task) takeDue(id uint64) (dueCheckpoint, bool) {
+	d, ok, skipped := t.dequeue(id)
+	for _, old := range skipped {
+		t.run.decline(t, old.id, errSkipped)
+	}
+	return d, ok
+}
+
+// dequeue is takeDue without the declining, which is not to be done under mu.
+func (t *Task) dequeue(id uint64) (take dueCheckpoint, ok bool, skipped []dueCheckpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.updateSignalLocked()
 	for len(t.due) > 0 && (id == 0 || t.due[0].id <= id) {
-		d := t.due[0]
-		t.due = t.due[1:]
-		if id == 0 || d.id == id {
-			t.captured = max(t.captured, d.id)
-			return d, true
+		take, t.due = t.due[0], t.due[1:]
+		if id == 0 || take.id == id {
+			t.captured = max(t.captured, take.id)
+			return take, true, skipped
 		}
+		skipped = append(skipped, take)
 	}
 	if id == 0 || id <= t.captured {
-		return dueCheckpoint{}, false
+		return dueCheckpoint{}, false, skipped
 	}
-	d, ok := t.run.pending(t, id)
-	if ok {
+	if take, ok = t.run.pending(t, id); ok {
 		t.captured = id
 	}
-	return d, ok
+	return take, ok, skipped
 }
 
 // updateSignalLocked lets Advance pass without a look when there is nothing to see.

@@ -29,6 +29,9 @@ var (
 	ErrNotRestored = errors.New("recovery: task was not restored")
 	// ErrRestored: the task was restored already.
 	ErrRestored = errors.New("recovery: task was restored already")
+	// ErrPosition: the checkpoint has no offset a task that calls Advance could go on from, because its positions were given to
+	// Task.Checkpoint, or are damaged.
+	ErrPosition = errors.New("recovery: position is not one of Task.Advance")
 	// ErrGoexit: a task function ended its goroutine with runtime.Goexit.
 	ErrGoexit = errors.New("recovery: task function called runtime.Goexit")
 	// ErrGivenUp: the restart strategy allows no further restart.

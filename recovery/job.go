@@ -11,6 +11,12 @@ import (
 
 // TaskFunc is what every task of a job runs. It attaches a backend to its task, registers the states, restores, and then
 // processes records until its source ends (nil), its context ends (any error), or it fails (any error, or a panic).
+//
+// A task that returns nil keeps its slot and its state until all have, and takes part in checkpoints with its last position:
+// the offset last given to Advance, or where it was restored if it had no record. Positions given to Checkpoint are the engine's,
+// and only it knows what the last one is. So in a job whose tasks use Checkpoint there are no checkpoints any more once a task has returned:
+// Job.Checkpoint then returns primary.ErrNotRunning, and a warning is logged. An engine that wants them lets its tasks go on answering barriers
+// until all sources have ended.
 type TaskFunc func(ctx context.Context, t *Task) error
 
 // Job is one dataflow program: a number of tasks with keyed state, run in this process, checkpointed and recovered. Its

@@ -40,7 +40,7 @@ type run struct {
 	staff   crew
 	events  *mailbox[event]
 	notes   *mailbox[func()]
-	offsets atomic.Bool // some task uses Advance
+	style   style
 	// stopping is not nil while a stop waits for its savepoint; closed when the savepoint failed.
 	stopping atomic.Pointer[chan struct{}]
 	coord    *primary.Coordinator
@@ -112,7 +112,7 @@ func (r *run) coordinator() *primary.Coordinator { return r.coord }
 func openRun(ctx context.Context, j *Job, fn TaskFunc) (*run, error) {
 	r := &run{
 		cfg: j.cfg, fn: fn, worker: cmp.Or(j.cfg.Worker, uuid.NewString()), formats: labelled(j.cfg.Local),
-		events: newMailbox[event](), notes: newMailbox[func()](), open: map[uint64]*openCheckpoint{}, uploads: map[*upload]struct{}{},
+		events: newMailbox[event](), notes: newMailbox[func()](), open: map[uint64]*openCheckpoint{}, style: style{known: make(chan struct{})}, uploads: map[*upload]struct{}{},
 		leaving: map[*Task]struct{}{}, toStart: map[int]struct{}{},
 		unreadable: map[manifestKey]error{}, trouble: map[manifestKey]int{},
 	}

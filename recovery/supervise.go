@@ -247,7 +247,7 @@ func isPermanent(err error) bool {
 
 // permanent are errors of the program, not of its surroundings.
 var permanent = []error{
-	ErrConfig, ErrMismatch, ErrNoBackend, ErrAttached, ErrNotRestored, ErrRestored, keygroups.ErrKeyType,
+	ErrConfig, ErrMismatch, ErrNoBackend, ErrAttached, ErrNotRestored, ErrRestored, ErrPosition, keygroups.ErrKeyType,
 	heapbackend.ErrConfig, heapbackend.ErrSchema, heapbackend.ErrStateType, heapbackend.ErrStateName, heapbackend.ErrStateExists,
 	heapbackend.ErrUnknownState, heapbackend.ErrMismatch,
 }

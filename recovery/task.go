@@ -43,8 +43,10 @@ type Task struct {
 	// Owned by the task's goroutine.
 	backend  heapbackend.AnyBackend
 	restored bool
+	advances bool     // it has called Advance
 	start    position // where the attempt began
 	position position // where it is
+	unplaced error    // why there is none, for a task that calls Advance
 
 	mu       sync.Mutex // guards what follows
 	due      []dueCheckpoint
@@ -122,6 +124,9 @@ func (t *Task) Positions() [][]byte {
 // Offset is where to go on reading, for a task that uses Advance: the offset last given to Advance before the checkpoint, 0
 // when there is none, and after Advance what was given to it. When the parallelism was changed it is the lowest of the offsets of
 // the tasks that had this task's key groups, and Applied says which records some of the key groups hold already.
+//
+// Positions given to Checkpoint are not offsets. A task restored from such a checkpoint has Position and Positions, its Offset is 0
+// and means nothing, and its first Advance ends the job with ErrPosition.
 func (t *Task) Offset() int64 { return t.position.next }
 
 // Applied reports whether the record at an offset is in the state of a key group already, or whether the key group is not the
@@ -156,14 +161,28 @@ func (t *Task) Restore(ctx context.Context) (*Report, error) {
 		t.mu.Unlock()
 		return nil, err
 	}
-	t.restored = true
-	if t.manifest != nil && t.manifest.Job == t.run.cfg.Name && !t.manifest.Savepoint {
-		t.keeper.Restored(t.manifest.Checkpoint)
-	} else {
-		t.keeper.Restored(0)
+	if err := t.keepRestored(); err != nil {
+		return nil, err
 	}
+	t.restored = true
 	t.run.taskRestored(t, report)
 	return report, nil
+}
+
+// keepRestored tells the keeper which copies are still of use, unless the attempt has ended: the keeper may be another's now, which
+// may have restored a newer checkpoint.
+func (t *Task) keepRestored() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.ended != nil:
+		return t.ended
+	case t.manifest != nil && t.manifest.Job == t.run.cfg.Name && !t.manifest.Savepoint:
+		t.keeper.Restored(t.manifest.Checkpoint)
+	default:
+		t.keeper.Restored(0)
+	}
+	return nil
 }
 
 func (t *Task) restore(ctx context.Context) (*Report, error) {
@@ -172,7 +191,9 @@ func (t *Task) restore(ctx context.Context) (*Report, error) {
 	if t.manifest != nil {
 		want.Job = t.manifest.Job
 	}
-	if p, err := positionFor(t.groups, t.old); err == nil {
+	if p, err := positionFor(t.groups, t.old); err != nil {
+		t.unplaced = fmt.Errorf("%w: checkpoint %d: %w", ErrPosition, t.manifest.Checkpoint, err)
+	} else {
 		t.start, t.position = p, p.clone()
 	}
 	sources, copies := t.run.localSources(ctx, t)
@@ -211,7 +232,7 @@ func (t *Task) DueC() <-chan struct{} { return t.dueC }
 //
 // It returns an error when the attempt is over, and the task function has to return: ctx's cause, ErrZombie, ErrStopped. A stop with
 // a savepoint ends the task here, right after the capture, so that no record is processed that a start from the savepoint would
-// process again. Other errors: ErrNoBackend, ErrNotRestored, and those of Backend.Capture.
+// process again. Other errors: ErrNoBackend, ErrNotRestored, ErrPosition, and those of Backend.Capture.
 func (t *Task) Advance(ctx context.Context, offset int64) error {
 	t.position.next = offset
 	if t.signal.Load() == 0 {
@@ -228,7 +249,11 @@ func (t *Task) advanceDue(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	t.run.offsets.Store(true)
+	if t.unplaced != nil {
+		return t.unplaced
+	}
+	t.advances = true
+	t.run.style.set(&t.run.style.advances)
 	t.position.advance(t.position.next)
 	held := false
 	for {
@@ -260,6 +285,7 @@ func (t *Task) Checkpoint(ctx context.Context, id uint64, position []byte) error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	t.run.style.set(&t.run.style.barriers)
 	d, ok := t.takeDue(id)
 	if !ok {
 		return nil
