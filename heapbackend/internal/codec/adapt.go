@@ -54,8 +54,12 @@ func (a *adapter) adapt(now *node, old *Type, path string) (*node, error) {
 	return n, a.items(n, now, old, path)
 }
 
-// items adapts pointers, slices, arrays and maps.
+// items adapts pointers, slices, arrays and maps. All but arrays are references:
+// a type that is part of itself comes back to one, and needs its program by then.
 func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
+	if now.schema.Kind != "array" {
+		n.ops = []op{{kind: now.ops[0].kind, ref: n}}
+	}
 	if now.schema.Kind != "pointer" {
 		path += "[]"
 	}
@@ -70,10 +74,8 @@ func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
 	}
 	if now.schema.Kind == "array" {
 		n.setArray(elem)
-		return nil
 	}
 	n.elem = elem
-	n.ops = []op{{kind: now.ops[0].kind, ref: n}}
 	return nil
 }
 

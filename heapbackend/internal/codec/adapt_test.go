@@ -122,3 +122,43 @@ func TestTheFirstOfTwoOldFieldsOfOneNameIsRead(t *testing.T) {
 }
 
 func second[V any](_ V, err error) error { return err }
+
+type (
+	oldTree struct {
+		Kids []*oldTree
+		N    int32
+		Gone string
+	}
+	newTree struct {
+		N    int64
+		Kids []*newTree
+	}
+	oldNested []struct {
+		In   oldNested
+		ByID map[int]oldNested
+		Gone string
+	}
+	newNested []struct {
+		ByID map[int]newNested
+		In   newNested
+	}
+)
+
+func TestOldBytesOfRecursiveTypes(t *testing.T) {
+	old := []*oldTree{{N: 1, Kids: []*oldTree{{N: 2, Gone: "x"}, nil, {N: 3, Kids: []*oldTree{{N: 4}}}}}}
+	want := []*newTree{{N: 1, Kids: []*newTree{{N: 2}, nil, {N: 3, Kids: []*newTree{{N: 4}}}}}}
+	got, err := readAs[[]*oldTree, []*newTree](t, old)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	one, err := readAs[oldTree, newTree](t, *old[0])
+	require.NoError(t, err)
+	require.Equal(t, *want[0], one)
+	two, err := readAs[[2]*oldTree, [2]*newTree](t, [2]*oldTree{nil, old[0]})
+	require.NoError(t, err)
+	require.Equal(t, [2]*newTree{nil, want[0]}, two)
+
+	nested := oldNested{{In: oldNested{{Gone: "x"}}, ByID: map[int]oldNested{5: {{In: oldNested{}}}}}}
+	asNew, err := readAs[oldNested, newNested](t, nested)
+	require.NoError(t, err)
+	require.Equal(t, newNested{{In: newNested{{}}, ByID: map[int]newNested{5: {{In: newNested{}}}}}}, asNew)
+}
