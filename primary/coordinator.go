@@ -147,6 +147,7 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 type inventory struct {
 	highest    uint64              // the greatest checkpoint id in any name
 	savepoints map[string]struct{} // names below the job's savepoints
+	slots      []uint64            // of the job's log
 }
 
 // takeInventory lists the store and refuses it if another job's log is in it.
@@ -165,8 +166,11 @@ func takeInventory(ctx context.Context, cfg CoordinatorConfig) (*inventory, erro
 		}
 		found := parseName(cfg.Job, info.Name)
 		inv.highest = max(inv.highest, found.checkpoint)
-		if found.area == areaSavepoint || found.area == areaManifest {
+		switch found.area {
+		case areaSavepoint, areaManifest:
 			inv.savepoints[info.Name] = struct{}{}
+		case areaLog:
+			inv.slots = append(inv.slots, found.slot)
 		}
 	}
 	return inv, nil
@@ -228,8 +232,11 @@ func (c *Coordinator) adopt(inv *inventory, view *logView) {
 	if view.newest != nil {
 		c.lastID = max(c.lastID, view.newest.highest)
 	}
-	c.slots = slices.DeleteFunc(slices.Clone(view.slots), func(slot uint64) bool {
-		return slices.Contains(view.broken, slot)
+	// The second listing has what the first missed because it was just created.
+	c.slots = slices.Concat(view.slots, inv.slots)
+	slices.Sort(c.slots)
+	c.slots = slices.DeleteFunc(slices.Compact(c.slots), func(slot uint64) bool {
+		return slot > view.top() || slices.Contains(view.broken, slot)
 	})
 	if len(view.broken) == 0 {
 		c.trash.sweeps = append(c.trash.sweeps, sweep{all: true})
@@ -264,6 +271,9 @@ func (c *Coordinator) claim(ctx context.Context, view *logView) error {
 	// in the names keeps even those apart.
 	rec := c.log.next(recordClaim, c.lastID, c.liveSlotsLocked(len(c.retained)))
 	v, err := c.log.append(ctx, rec)
+	if errors.Is(err, errTaken) {
+		return err
+	}
 	if errors.Is(err, ErrFenced) && (v == verdictRefused || c.passed(ctx)) {
 		return fmt.Errorf("%w: %w", errTaken, err)
 	}

@@ -3,6 +3,7 @@ package primary
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -10,9 +11,11 @@ import (
 // trash is what the cleaner has to do.
 type trash struct {
 	names    []string // to delete, each known to be named by nothing
+	slots    []string // of the log, to delete one after the other: they ascend
 	sweeps   []sweep
 	resweeps []sweep  // once more after the next completion
 	failed   []string // could not be deleted: tried again with the next work
+	stuck    []string // slots: the first could not be deleted, the rest wait for it
 }
 
 // sweep looks for objects that nothing names: those of one checkpoint that was
@@ -33,11 +36,15 @@ func (t *trash) again() {
 func (c *Coordinator) takeTrash() (t trash, any bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.trash.names)+len(c.trash.sweeps) == 0 {
+	if len(c.trash.names)+len(c.trash.slots)+len(c.trash.sweeps) == 0 {
 		return trash{}, false
 	}
-	t = trash{names: append(c.trash.failed, c.trash.names...), sweeps: c.trash.sweeps}
-	c.trash.names, c.trash.failed, c.trash.sweeps = nil, nil, nil
+	t = trash{
+		names:  append(c.trash.failed, c.trash.names...),
+		slots:  append(c.trash.stuck, c.trash.slots...),
+		sweeps: c.trash.sweeps,
+	}
+	c.trash.names, c.trash.failed, c.trash.slots, c.trash.stuck, c.trash.sweeps = nil, nil, nil, nil, nil
 	return t, true
 }
 
@@ -59,6 +66,7 @@ func (c *Coordinator) cleanLoop(ctx context.Context, drain <-chan struct{}) {
 }
 
 func (c *Coordinator) clean(ctx context.Context, t trash) {
+	c.deleteSlots(ctx, t.slots)
 	names := t.names
 	for i, s := range t.sweeps {
 		found, err := c.search(ctx, s)
@@ -72,6 +80,28 @@ func (c *Coordinator) clean(ctx context.Context, t trash) {
 		names = append(names, found...)
 	}
 	c.deleteAll(ctx, names)
+}
+
+// deleteSlots deletes slots of the log in order. None goes while one before it is
+// there: see commitLog.
+func (c *Coordinator) deleteSlots(ctx context.Context, slots []string) {
+	var cause error
+	left := slots
+	for cause == nil && len(left) > 0 {
+		if cause = c.delete(ctx, left[0]); cause == nil {
+			left = left[1:]
+		}
+	}
+	c.mu.Lock()
+	c.stats.Deleted += uint64(len(slots) - len(left))
+	if cause != nil {
+		c.stats.DeleteErrors++
+	}
+	c.trash.stuck = slices.Concat(left, c.trash.stuck)
+	c.mu.Unlock()
+	if cause != nil && ctx.Err() == nil {
+		c.cfg.Logger.Warn("deletion of log records failed", "job", c.cfg.Job, "records", len(left), "cause", cause)
+	}
 }
 
 // deleteParallelism is how many deletions are under way at once.

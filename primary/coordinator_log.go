@@ -18,13 +18,23 @@ import (
 //
 //   - Let a coordinator's last slot be k. Whoever replaced it saw k as the newest
 //     slot and created k+1, so creating k+1 fails: the slot is taken.
-//   - Unless k+1 has been deleted since. Slots are only deleted below a newer
-//     record, and the newest record is never deleted. So after creating a slot
-//     the log is listed: if there is a newer slot, the newest record decides. It
-//     lists our slot as live: we committed before we were replaced. It does not:
-//     we are in a hole, or in a place long retired; our record is dead for every
-//     reader, and whether it ever counted is not known and does not matter, as
-//     long as nothing is deleted in the belief that it did not.
+//   - Unless k+1 has been deleted since. Slots that can be read are deleted in
+//     ascending order, each after all below it, and never by us before we have
+//     created k+1. So if k is still there after k+1 was created, k+1 had never
+//     been deleted, and nobody else ever had it. This asks nothing of List.
+//   - k has gone: then somebody retired it, and our record is in a hole. It is
+//     dead for every reader, and whether it ever counted is not known and does not
+//     matter, as long as nothing is deleted in the belief that it did not.
+//
+// The log is listed after the creation as well. If there is a newer slot, the
+// newest record decides: if it lists our slot as live, we committed before we were
+// replaced.
+//
+// Who opens the log learns k from List, which may miss what is created or deleted
+// during the listing. A k that is not the newest is found out as above when k+1 is
+// created, unless k is itself a dead record in a hole and the listings before and
+// after both miss the newest record: for that it must be replaced and retired
+// during each of the two.
 //
 // A commitLog belongs to one goroutine at a time.
 type commitLog struct {
@@ -97,6 +107,9 @@ func (l *commitLog) judge(ctx context.Context, r *record) (verdict, error) {
 	case err != nil:
 		return verdictDoubt, err
 	case newest == r.slot:
+		if err := l.follows(ctx, r.slot); err != nil {
+			return verdictDoubt, err
+		}
 		l.last, l.newest = newest, r
 		return verdictCommitted, nil
 	case newest < r.slot:
@@ -112,6 +125,22 @@ func (l *commitLog) judge(ctx context.Context, r *record) (verdict, error) {
 		return verdictCommitted, nil
 	}
 	return verdictCommitted, fenced
+}
+
+// follows makes sure that a slot just created is in no hole: the one before it is
+// still there.
+func (l *commitLog) follows(ctx context.Context, slot uint64) error {
+	if slot == 1 {
+		return nil
+	}
+	_, err := l.store.Size(ctx, slotName(l.job, slot-1))
+	switch {
+	case errors.Is(err, ErrNotExist):
+		return fmt.Errorf("%w: slot %d of the commit log has been retired: %w", ErrFenced, slot-1, errTaken)
+	case err != nil:
+		return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, definite(err))
+	}
+	return nil
 }
 
 // settle decides about a record whose append ended in doubt. If the slot is

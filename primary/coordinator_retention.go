@@ -126,8 +126,10 @@ func (c *Coordinator) releaseHeldLocked() {
 	})
 }
 
-// retireSlotsLocked throws away the slots of the log that our newest record, top,
-// does not count.
+// retireSlotsLocked throws away the slots of the log below all that our newest
+// record, top, counts. Dead ones between the live stay until those go: what is
+// deleted is always the beginning of the log, so that no hole ever follows a slot
+// that is there. See commitLog.
 func (c *Coordinator) retireSlotsLocked(top *record) {
 	from := uint64(0)
 	if len(c.slots) > 0 {
@@ -136,12 +138,13 @@ func (c *Coordinator) retireSlotsLocked(top *record) {
 	for slot := max(from+1, c.epoch); slot <= top.slot; slot++ {
 		c.slots = append(c.slots, slot)
 	}
-	c.slots = slices.DeleteFunc(c.slots, func(slot uint64) bool {
-		if slot >= top.slot || slices.Contains(top.live, slot) {
-			return false
-		}
-		c.trash.names = append(c.trash.names, slotName(c.cfg.Job, slot))
-		return true
-	})
+	end := top.slot
+	if len(top.live) > 0 {
+		end = top.live[0] // they ascend
+	}
+	for len(c.slots) > 0 && c.slots[0] < end {
+		c.trash.slots = append(c.trash.slots, slotName(c.cfg.Job, c.slots[0]))
+		c.slots = c.slots[1:]
+	}
 	c.cleanWake.set()
 }

@@ -304,6 +304,9 @@ func requireClean(t tester, s Store) {
 		}
 	}
 	for _, name := range names(t, s, testJob+"/") {
+		if at := parseName(testJob, name); at.area == areaLog && len(entries) > 0 && at.slot > entries[len(entries)-1].Slot {
+			continue // the log is retired from its beginning only
+		}
 		require.True(t, named[name], "nothing names %s", name)
 	}
 }

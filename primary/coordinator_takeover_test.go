@@ -2,6 +2,7 @@ package primary
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -52,6 +53,93 @@ func TestSavepointCommittedDuringTakeover(t *testing.T) {
 		a.cancel()
 		<-a.ran
 		b.stop()
+	})
+}
+
+// forgetfulStore is as forgetful as a store may be: a listing misses what was
+// created and what was deleted during it.
+type forgetfulStore struct {
+	Store
+	during func() // runs during the next listing of the log, once
+}
+
+func (f *forgetfulStore) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		var infos []Info
+		for info, err := range f.Store.List(ctx, prefix) {
+			if err != nil {
+				yield(info, err)
+				return
+			}
+			infos = append(infos, info)
+		}
+		if during := f.during; during != nil && strings.HasPrefix(prefix, logPrefix(testJob)) {
+			f.during = nil
+			during()
+		}
+		for _, info := range infos {
+			if _, err := f.Store.Size(ctx, info.Name); err == nil && !yield(info, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestReplacedCoordinatorDoesNotCommitInAHole(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		forgetful := &forgetfulStore{Store: store}
+		a := startRig(t, forgetful)
+		a.complete()
+		id := a.trigger(false)
+		require.NoError(t, a.ack(0, id, false))
+		b := startRig(t, store)
+		b.complete() // retires a's slots and b's claim: there is the hole
+		synctest.Wait()
+		forgetful.during = func() { // retires all that a's listing could have seen
+			id := b.trigger(false)
+			for i := range b.cfg.Tasks {
+				require.NoError(t, b.ack(i, id, false))
+			}
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, a.ack(1, id, false))
+		synctest.Wait()
+		require.ErrorIs(t, a.outcome(id), ErrFenced)
+		require.ErrorIs(t, <-a.ran, ErrFenced)
+		require.Len(t, requireIntact(t, store), 1)
+		b.stop()
+	})
+}
+
+// Slots are deleted from the beginning of the log, each after all before it, also
+// when a deletion fails: that is what a replaced coordinator is found out by.
+func TestSlotsAreRetiredInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.Retain = 2 })
+		var gone []string
+		failing := true
+		hooked.set(func(_ context.Context, o op) error {
+			if o.kind != "delete" || !strings.HasPrefix(o.name, logPrefix(testJob)) {
+				return nil
+			}
+			if failing && o.name == slotName(testJob, 2) {
+				return errTest
+			}
+			gone = append(gone, o.name)
+			return nil
+		}, nil)
+		for range 5 {
+			r.complete()
+			synctest.Wait()
+		}
+		require.Equal(t, []string{slotName(testJob, 1)}, gone)
+		failing = false
+		r.complete()
+		synctest.Wait()
+		require.Equal(t, []string{slotName(testJob, 1), slotName(testJob, 2), slotName(testJob, 3), slotName(testJob, 4), slotName(testJob, 5)}, gone)
+		requireClean(t, store)
+		r.stop()
 	})
 }
 
