@@ -39,7 +39,10 @@ func (a *adapter) adapt(now *node, old *Type, path string) (*node, error) {
 	if n, ok := a.seen[key]; ok {
 		return n, nil
 	}
-	if widens(now, old) || now.schema.Equal(old) {
+	if wider := widens(now, old); wider != nil {
+		return wider, nil
+	}
+	if now.schema.Equal(old) {
 		return now, nil
 	}
 	kind := now.schema.Kind
@@ -116,20 +119,25 @@ func indexOf(fields []structField, name string) int {
 	return -1
 }
 
-// widens reports whether the decoder of now reads an old as it is.
-func widens(now *node, old *Type) bool {
+// widens returns the node that reads an old number into a now, nil if there is
+// none. Its decoder is that of now, but old values may take fewer bytes.
+func widens(now *node, old *Type) *node {
 	if old == nil || len(now.ops) != 1 {
-		return false
+		return nil
 	}
-	if k := now.ops[0].kind; k == opFloat64 {
-		return old.Kind == "float32"
-	} else if k < opInt || k > opUint64 {
-		return false
-	}
+	k := now.ops[0].kind
 	for _, basic := range basics {
-		if basic.kind == old.Kind {
-			return basic.op >= opInt && basic.op <= opUint64
+		if basic.kind != old.Kind {
+			continue
+		}
+		switch {
+		case k == opFloat64 && basic.op == opFloat32:
+			return &node{rt: now.rt, schema: now.schema, ops: now.ops, min: basic.min, order: now.order, plain: now.plain}
+		case integer(k) && integer(basic.op):
+			return now
 		}
 	}
-	return false
+	return nil
 }
+
+func integer(k opKind) bool { return k >= opInt && k <= opUint64 }

@@ -162,3 +162,20 @@ func TestOldBytesOfRecursiveTypes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, newNested{{In: newNested{{}}, ByID: map[int]newNested{5: {{In: newNested{}}}}}}, asNew)
 }
+
+func TestWiderFloatsTakeNoMoreBytesThanTheyDid(t *testing.T) {
+	requireWidened(t, []float32{1, 2, 3}, []float64{1, 2, 3})
+	requireWidened(t, [3]float32{1, 2, 3}, [3]float64{1, 2, 3})
+	requireWidened(t, [][20]float32{{1}, {2}}, [][20]float64{{1}, {2}})
+	requireWidened(t, map[float32]float32{1: 2, 3: 4}, map[float64]float64{1: 2, 3: 4})
+	requireWidened(t, []struct{ A float32 }{{1}, {2}}, []struct{ A float64 }{{1}, {2}})
+	type named float64
+	requireWidened(t, []float32{1.5}, []named{1.5})
+}
+
+func requireWidened[Old, New any](t *testing.T, old Old, want New) {
+	t.Helper()
+	got, err := readAs[Old, New](t, old)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
