@@ -122,7 +122,8 @@ func (e *RestoreError) damaged() bool {
 //
 // It is called on the goroutine that owns the backend and returns promptly when ctx ends, with an error wrapping ctx's cause.
 // A read that does not notice that ctx ended is left behind; its result is thrown away. Errors: [RestoreError] when a key
-// group has no source left; what Backend.Install returns; otherwise none.
+// group has no source left; what Backend.Install returns; otherwise none. Key groups whose copy in memory is dropped before
+// they are installed go to their next source like any other.
 //
 // A key group adopted from a heap copy costs no I/O and no time that depends on its size. All others cost their bytes once
 // for each source tried; at most MemoryBytes of encoded bytes are held at a time.
@@ -133,17 +134,23 @@ func Restore(ctx context.Context, cfg RestoreConfig) (*Report, error) {
 	}
 	r := newRestorer(ctx, cfg)
 	defer r.cancel(nil)
-	if err := r.run(ctx); err != nil {
-		return nil, err
+	for {
+		if err := r.run(ctx); err != nil {
+			return nil, err
+		}
+		staged, err := r.staged()
+		if err != nil {
+			return nil, err
+		}
+		err = cfg.Backend.Install(staged)
+		if err == nil {
+			return r.report(time.Since(start)), nil
+		}
+		// A heap copy that was dropped since it was staged, by a slot that was lost: its key groups have other sources.
+		if !errors.Is(err, heapbackend.ErrReleased) || !r.restage(err) {
+			return nil, fmt.Errorf("recovery: install checkpoint %d: %w", cfg.Plan.Checkpoint, err)
+		}
 	}
-	staged, err := r.staged()
-	if err != nil {
-		return nil, err
-	}
-	if err := cfg.Backend.Install(staged); err != nil {
-		return nil, fmt.Errorf("recovery: install checkpoint %d: %w", cfg.Plan.Checkpoint, err)
-	}
-	return r.report(time.Since(start)), nil
 }
 
 func (cfg *RestoreConfig) check() error {
@@ -191,7 +198,8 @@ type LatestConfig struct {
 
 // RestoreLatest restores the first of the manifests that can be restored. What was skipped, and why, is in the report. The
 // error joins those of all manifests; a cancelled context and a manifest that does not fit (ErrMismatch) end it at once,
-// because an older checkpoint of the same job would not help.
+// because an older checkpoint of the same job would not help. So does a fault of the program: a state whose type was changed or that
+// is not registered, a bad configuration.
 func RestoreLatest(ctx context.Context, cfg LatestConfig) (*Report, error) {
 	manifests := cfg.Manifests
 	if len(manifests) == 0 {
@@ -205,7 +213,7 @@ func RestoreLatest(ctx context.Context, cfg LatestConfig) (*Report, error) {
 			return report, nil
 		}
 		skipped = append(skipped, err)
-		if unreadable := new(RestoreError); !errors.As(err, &unreadable) {
+		if unreadable := new(RestoreError); !errors.As(err, &unreadable) || isPermanent(err) {
 			break
 		}
 	}

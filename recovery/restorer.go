@@ -69,10 +69,11 @@ func newRestorer(ctx context.Context, cfg RestoreConfig) *restorer {
 
 // run fills every group's staged, or returns why it cannot.
 func (r *restorer) run(ctx context.Context) error {
-	if len(r.queue) == 0 {
-		return context.Cause(ctx)
-	}
 	r.mu.Lock()
+	if len(r.queue) == 0 || r.err != nil {
+		r.mu.Unlock()
+		return r.result(ctx)
+	}
 	for range min(r.cfg.Parallelism, len(r.queue)) {
 		r.startLocked()
 	}
@@ -239,6 +240,27 @@ func (r *restorer) writeOff(now time.Time) {
 		r.startLocked()
 		r.endLocked(w)
 	}
+}
+
+// restage sends the key groups that came from memory to their next sources; false if there are none. Called when nothing runs any
+// more; run has to follow. What was staged from elsewhere is kept.
+func (r *restorer) restage(cause error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for i := range r.groups {
+		gp, g := &r.cfg.Plan.Groups[i], &r.groups[i]
+		if gp.Empty {
+			continue
+		}
+		if c := gp.Sources[g.source]; c.Local != Primary && r.cfg.Plan.Locals[c.Local].Letter == LetterHeap {
+			g.staged = nil
+			r.failLocked(i, cause)
+			n++
+		}
+	}
+	r.idle = make(chan struct{})
+	return n > 0
 }
 
 // load reads one key group from one source. A panic of a format or of a decoder is an error like any other.
