@@ -42,9 +42,12 @@ func (f labelFormat) Begin(ctx context.Context, m localcopy.Meta, s *heapbackend
 
 // Open implements localcopy.Format.
 func (f labelFormat) Open(ctx context.Context, o localcopy.Owner) ([]localcopy.Copy, error) {
-	copies, err := f.Format.Open(ctx, o)
-	for i, c := range copies {
-		copies[i] = &labelCopy{c, f.Format}
+	found, err := f.Format.Open(ctx, o)
+	var copies []localcopy.Copy
+	for _, c := range found {
+		if c != nil {
+			copies = append(copies, &labelCopy{c, f.Format})
+		}
 	}
 	return copies, err
 }
@@ -52,7 +55,7 @@ func (f labelFormat) Open(ctx context.Context, o localcopy.Owner) ([]localcopy.C
 // Seal implements localcopy.Writer.
 func (w labelWriter) Seal(ctx context.Context, twin []primary.Segment) (localcopy.Copy, error) {
 	c, err := w.Writer.Seal(ctx, twin)
-	if err != nil {
+	if c == nil || err != nil {
 		return nil, err
 	}
 	return &labelCopy{c, w.format}, nil
