@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,7 +27,7 @@ const (
 type Config struct {
 	// Name is the job's name: one element of an object name, see primary.CheckName. Required.
 	Name string
-	// Operator is the name of the keyed operator its tasks are instances of; "" means DefaultOperator.
+	// Operator is the name of the keyed operator its tasks are instances of, one element too; "" means DefaultOperator.
 	Operator string
 	// Tasks is the parallelism, 1 to M. Required. It may change from one run to the next.
 	Tasks int
@@ -68,7 +69,9 @@ type Config struct {
 	// bytes are wrong or missing, after a second failure when the store did not answer. What was done in between is done again.
 	StepBack bool
 	// From is a savepoint (or any manifest whose objects are in Primary) to start from. It may be of another job. It is
-	// used until the job has a checkpoint of its own that is newer, so it may stay in a configuration.
+	// used until the job has a checkpoint of its own that is newer, so it may stay in a configuration. So it does not take a job back:
+	// one that has gone on after a savepoint ignores it, with a warning. Rolling back needs a new job: another Name
+	// (with SharedStore, or another Primary), and From.
 	From *primary.Manifest
 	// Grace is how long a restart or a stop waits for tasks whose context has ended; 0 means DefaultGrace. A task
 	// function that has not returned by then is left behind and can no longer commit.
@@ -90,7 +93,9 @@ type Config struct {
 	// Logger gets what an operator should know; nil means nothing is logged.
 	Logger *slog.Logger
 	// OnCheckpoint, if not nil, is called when a checkpoint has completed or was aborted. The callbacks of one Run are called
-	// one at a time, in order, on a goroutine of their own, and none after Run has returned; Run waits for them.
+	// one at a time, in order, on a goroutine of their own, and none after Run has returned; Run waits for them. A checkpoint of which it
+	// is not known how it ended when Run gives its store up, Grace after the end of the tasks, is not reported: whether it is there is
+	// seen by the next Run, which starts from it if it is.
 	OnCheckpoint func(CheckpointReport)
 	// OnRecovery, if not nil, is called when a task has been restored, for the first start too.
 	OnRecovery func(RecoveryReport)
@@ -163,11 +168,12 @@ func (c *Config) faults() []error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	if err := primary.CheckName(c.Name); err != nil {
-		faults = append(faults, fmt.Errorf("Name: %w", err))
-	}
-	if err := primary.CheckName(c.Operator); err != nil {
-		faults = append(faults, fmt.Errorf("Operator: %w", err))
+	for _, n := range [][2]string{{"Name", c.Name}, {"Operator", c.Operator}} {
+		if err := primary.CheckName(n[1]); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", n[0], err))
+		} else {
+			check(!strings.Contains(n[1], "/"), "%s: %w: %q has a slash", n[0], primary.ErrName, n[1])
+		}
 	}
 	check(c.Primary != nil, "Primary is nil")
 	check(c.M >= 0 && c.M <= keygroups.Max, "M %d is not in 1..%d", c.M, keygroups.Max)

@@ -27,6 +27,8 @@ func TestConfigFaults(t *testing.T) {
 		"M beyond the limit":         func(c *Config) { c.M = 32769 },
 		"savepoint of another M":     func(c *Config) { c.From = &primary.Manifest{M: 8} },
 		"operator with a bad name":   func(c *Config) { c.Operator = "a b" },
+		"name of two elements":       func(c *Config) { c.Name = "a/b" },
+		"operator of two elements":   func(c *Config) { c.Operator = "a/b" },
 		"step back with one":         func(c *Config) { c.StepBack, c.Retain = true, 1 },
 		"negative restart attempts":  func(c *Config) { c.Restart = Fixed{Attempts: -1} },
 		"jitter beyond one":          func(c *Config) { c.Restart = Exponential{Jitter: 1.1} },

@@ -43,8 +43,10 @@ func NewJob(cfg Config) (*Job, error) {
 // as configured, until all of them have returned nil, the job is stopped, ctx ends, or a failure cannot be recovered from. It
 // returns nil in the first two cases, the cause of ctx in the third.
 //
-// Before it returns it waits, at most Config.Grace, for everything it started. It may be called again afterwards, and then goes on
-// from the newest checkpoint. Errors: ErrRunning; ErrConfig; primary.ErrMismatch when the store holds another job, M or seed, with nothing
+// Before it returns it waits for what it started: at most Config.Grace for the tasks to return after the end of the run, once
+// more Config.Grace for their uploads and for local copies whose primary is durable, and then, without a limit, for a callback
+// of Config that has not returned. Opening the checkpoints is limited by ctx alone. What has not ended by then is left behind, with a warning,
+// and can commit nothing. Run may be called again afterwards, and then goes on from the newest checkpoint. Errors: ErrRunning; ErrConfig; primary.ErrMismatch when the store holds another job, M or seed, with nothing
 // changed; primary.ErrFenced when another process has taken the job over; ErrGivenUp and [TaskError] when the restart strategy ends
 // it; [RestoreError] when no checkpoint can be read; and what the store returns while the checkpoints are opened.
 func (j *Job) Run(ctx context.Context, fn TaskFunc) error {
@@ -94,7 +96,8 @@ func (j *Job) Checkpoint(ctx context.Context) (*primary.Manifest, error) {
 }
 
 // Savepoint takes a savepoint and waits for it: a checkpoint that holds everything it needs and is never deleted. The
-// manifest is what Config.From starts from; primary.LoadSavepoint reads it again. Errors: as Checkpoint.
+// manifest is what Config.From starts from; primary.LoadSavepoint reads it again. When ctx ends first the savepoint goes on, and
+// Config.OnCheckpoint says how it ended. Errors: as Checkpoint.
 func (j *Job) Savepoint(ctx context.Context) (*primary.Manifest, error) {
 	r, err := j.running()
 	if err != nil {
@@ -184,8 +187,16 @@ func (r *run) checkpoint(ctx context.Context, savepoint bool) (*primary.Manifest
 		return nil, err
 	}
 	m, err := r.coordinator().Wait(ctx, id)
-	if err == nil && savepoint { // savepoints are not confirmed to tasks
+	switch {
+	case !savepoint: // its end is told to the tasks
+	case err == nil:
 		r.endCheckpoint(id, nil)
+	case ctx.Err() != nil: // it goes on without its caller
+		r.staff.start(func() {
+			if _, err := r.coordinator().Wait(r.back, id); err == nil {
+				r.endCheckpoint(id, nil)
+			}
+		})
 	}
 	return m, err
 }

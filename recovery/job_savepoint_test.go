@@ -1,7 +1,9 @@
 package recovery
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,4 +80,51 @@ func TestJobStopsWithASavepointWhileAnotherIsPending(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A savepoint goes on when its caller does not wait for it any longer.
+func TestJobReportsASavepointWhoseCallerIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reports []CheckpointReport
+		cfg := Config{Name: "j", Tasks: 1, M: 8, Primary: primary.NewMemory(), OnCheckpoint: func(r CheckpointReport) { reports = append(reports, r) }}
+		job, done := begin(t, cfg, ticking(nil))
+		time.Sleep(1500 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		_, err := job.Savepoint(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Second)
+		require.Len(t, reports, 1)
+		require.True(t, reports[0].Savepoint)
+		require.NoError(t, reports[0].Err)
+		_, err = job.Stop(context.Background(), false)
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+	})
+}
+
+// A job that has gone on after a savepoint cannot be taken back by Config.From.
+func TestJobWarnsOfASavepointItDoesNotUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := Config{Name: "j", Tasks: 1, M: 8, Primary: primary.NewMemory(), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+		job, done := begin(t, cfg, ticking(nil))
+		time.Sleep(time.Second)
+		m, err := job.Savepoint(context.Background())
+		require.NoError(t, err)
+		newer, err := job.Checkpoint(context.Background())
+		require.NoError(t, err)
+		_, err = job.Stop(context.Background(), false)
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+		require.NotContains(t, log.String(), "Config.From")
+		cfg.From = m
+		job, done = begin(t, cfg, ticking(nil))
+		time.Sleep(time.Second)
+		require.Equal(t, newer.Checkpoint, job.Latest().Checkpoint)
+		_, err = job.Stop(context.Background(), false)
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+		require.Contains(t, log.String(), "Config.From not used")
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -22,10 +23,30 @@ const (
 // RestartStrategy decides after each failure whether and when to restart. Implementations are pure functions of the
 // failures; anyone may write one.
 type RestartStrategy interface {
-	// Next returns the delay before the restart, or false to give up. failures are the times of all failures of this
-	// Run so far, oldest first; the last is the one to decide on. Tasks that fail together are one failure. The slice
-	// is only valid during the call.
+	// Next returns the delay before the restart, or false to give up. failures are the times of the failures of this
+	// Run so far, oldest first, at least the newest KeptFailures of them; the last is the one to decide on. Tasks that
+	// fail together are one failure. The slice is only valid during the call.
 	Next(failures []time.Time) (delay time.Duration, restart bool)
+}
+
+// KeptFailures is how many failures of a Run a strategy is told of at least. Those of this package that count further get more.
+const KeptFailures = 1024
+
+// trimFailures forgets the failures that are too old to be decided on.
+func trimFailures(s RestartStrategy, failures []time.Time) []time.Time {
+	keep := KeptFailures
+	switch s := s.(type) {
+	case Fixed:
+		keep = max(keep, s.Attempts+1)
+	case FailureRate:
+		keep = max(keep, s.Failures+1)
+	case Exponential:
+		keep = max(keep, s.Attempts+1)
+	}
+	if extra := len(failures) - keep; extra > 0 {
+		return slices.Delete(failures, 0, extra)
+	}
+	return failures
 }
 
 // Fixed restarts after a fixed delay.

@@ -62,3 +62,28 @@ func TestExponentialJitterStaysWithinItsShareAndSpreads(t *testing.T) {
 	require.LessOrEqual(t, high, 1250*time.Millisecond)
 	require.Greater(t, high, 1240*time.Millisecond)
 }
+
+func TestRestartForgetsOldFailures(t *testing.T) {
+	for name, tt := range map[string]struct {
+		strategy RestartStrategy
+		want     int
+	}{
+		"exponential":         {Exponential{}, KeptFailures},
+		"counting far":        {Exponential{Attempts: 3000}, 3001},
+		"fixed counting far":  {Fixed{Attempts: 2000}, 2001},
+		"rate counting far":   {FailureRate{Failures: 2000, Interval: time.Hour}, 2001},
+		"rate":                {FailureRate{Failures: 3, Interval: time.Hour}, KeptFailures},
+		"fixed without limit": {Fixed{}, KeptFailures},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var failures []time.Time
+			now := time.Unix(0, 0)
+			for range 5000 {
+				now = now.Add(time.Minute)
+				failures = trimFailures(tt.strategy, append(failures, now))
+			}
+			require.Len(t, failures, tt.want)
+			require.Equal(t, now, failures[len(failures)-1])
+		})
+	}
+}

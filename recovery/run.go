@@ -54,17 +54,18 @@ type run struct {
 	uploads  map[*upload]struct{} // that have not returned
 
 	// What follows is the supervisor's own.
-	state      []taskState
-	leaving    map[*Task]struct{} // attempts that were ended and have not returned
-	grace      time.Time          // when they are given up
-	toStart    map[int]struct{}   // tasks to be started
-	settling   int                // goroutines waiting for a commit under way
-	notBefore  time.Time          // when they may be
-	failures   []time.Time
-	unreadable map[manifestKey]error
-	trouble    map[manifestKey]int
-	over       bool
-	result     error
+	state        []taskState
+	leaving      map[*Task]struct{} // attempts that were ended and have not returned
+	grace        time.Time          // when they are given up
+	toStart      map[int]struct{}   // tasks to be started
+	settling     int                // goroutines waiting for a commit under way
+	notBefore    time.Time          // when they may be
+	failures     []time.Time        // the newest
+	failureCount int                // of all
+	unreadable   map[manifestKey]error
+	trouble      map[manifestKey]int
+	over         bool
+	result       error
 }
 
 // taskState is what the supervisor knows of a task across its attempts.
@@ -175,7 +176,7 @@ func (r *run) openCoordinator(ctx context.Context) error {
 	case latest == nil || from.Job == c.Name && from.Sequence > latest.Sequence:
 		r.from = from
 	default:
-		c.Logger.Info("recovery: savepoint not used, the job has a newer checkpoint", "job", c.Name, "savepoint", from.Checkpoint, "checkpoint", latest.Checkpoint)
+		c.Logger.Warn("recovery: Config.From not used, the job has a newer checkpoint; going back needs a new job name", "job", c.Name, "savepoint", from.Checkpoint, "checkpoint", latest.Checkpoint)
 	}
 	return nil
 }

@@ -203,10 +203,11 @@ func (r *run) decide(t *Task, cause error, now time.Time) (time.Duration, error)
 	if isPermanent(cause) {
 		return 0, cause
 	}
-	r.failures = append(r.failures, now)
+	r.failureCount++
+	r.failures = trimFailures(r.cfg.Restart, append(r.failures, now))
 	delay, ok := r.cfg.Restart.Next(r.failures)
 	if !ok {
-		return 0, fmt.Errorf("%w after %d failures: %w", ErrGivenUp, len(r.failures), cause)
+		return 0, fmt.Errorf("%w after %d failures: %w", ErrGivenUp, r.failureCount, cause)
 	}
 	return max(delay, 0), nil
 }
