@@ -228,6 +228,7 @@ func (c *Coordinator) completeLocked(next *commit) {
 		c.retainLocked(done, next.record.live)
 	}
 	c.releaseHeldLocked()
+	c.trimHistoryLocked()
 	c.cleanWake.set()
 	c.wake.set()
 }
@@ -240,6 +241,7 @@ func (c *Coordinator) finishLocked(p *pending, m *Manifest) {
 		c.cfg.Logger.Debug("checkpoint complete", "job", c.cfg.Job, "checkpoint", p.Checkpoint, "savepoint", p.Savepoint)
 	})
 	if p.Savepoint {
+		c.history.savepoint = p
 		return
 	}
 	for _, t := range c.cfg.Tasks {

@@ -11,7 +11,7 @@ import (
 )
 
 // pending is a checkpoint from its trigger to its end. The coordinator's mu
-// guards it; manifest and err are fixed when done is closed.
+// guards it; err is fixed when done is closed.
 type pending struct {
 	Trigger
 	began, deadline time.Time
@@ -20,6 +20,7 @@ type pending struct {
 	phase           phase
 	counted         bool // as a failure
 	done            chan struct{}
+	waiters         int // in Wait
 	manifest        *Manifest
 	err             error
 }
@@ -211,39 +212,4 @@ func (c *Coordinator) countFailureLocked(p *pending, err error) {
 		c.exceeded = &FailuresError{Failures: c.failures, Tolerable: c.cfg.TolerableFailures, Last: err}
 		c.wake.set()
 	}
-}
-
-// Wait waits until a checkpoint or savepoint triggered here has ended. It returns
-// its manifest, which must not be modified, or the *AbortError that ended it.
-// Other errors: ErrUnknownCheckpoint, or that of ctx. The last few hundred are
-// remembered.
-func (c *Coordinator) Wait(ctx context.Context, checkpoint uint64) (*Manifest, error) {
-	c.mu.Lock()
-	p := c.history.find(checkpoint)
-	c.mu.Unlock()
-	if p == nil {
-		return nil, fmt.Errorf("%w: %d", ErrUnknownCheckpoint, checkpoint)
-	}
-	select {
-	case <-p.done:
-		return p.manifest, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// history remembers the last checkpoints triggered, whatever became of them.
-type history struct {
-	ring [historySize]*pending
-}
-
-const historySize = 256
-
-func (h *history) add(p *pending) { h.ring[p.Checkpoint%historySize] = p }
-
-func (h *history) find(checkpoint uint64) *pending {
-	if p := h.ring[checkpoint%historySize]; p != nil && p.Checkpoint == checkpoint {
-		return p
-	}
-	return nil
 }
