@@ -17,7 +17,9 @@ import (
 //	slot      uint    the number in the object's name, from 1
 //	epoch     uint    the slot at which the coordinator that wrote it claimed the log
 //	claim     bin 16  a uuid that this coordinator alone has
-//	highest   uint    no greater checkpoint id had been given when it was written
+//	highest   uint    no greater checkpoint id had been given when the commit it is
+//	                  part of began: ids given since may be greater, and are in the
+//	                  names of whatever was stored for them
 //	live      array   ascending slots: of all earlier ones, those that still count
 //	manifest  bin     a whole manifest, frame and all; empty in a claim
 //
