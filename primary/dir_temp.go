@@ -63,29 +63,49 @@ func hostName() string {
 	return host[:min(len(host), 64)]
 }
 
-// create makes a new file.
+// create makes a new file. If the directory was removed under it, lock and all, it
+// claims another name there.
 func (t *tempDir) create() (string, vfs.File, error) {
-	name, err := t.claim()
-	if err != nil {
-		return "", nil, err
-	}
-	file, err := t.fs.Create(name, 0o600)
-	if err != nil {
+	for try := 1; ; try++ {
+		owner, name, err := t.claim()
+		if err != nil {
+			return "", nil, err
+		}
+		file, err := t.fs.Create(name, 0o600)
+		if err == nil {
+			return name, file, nil
+		}
 		_ = t.fs.Remove(name) // in case it was made and only the news was lost
-		return "", nil, err
+		if !errors.Is(err, fs.ErrNotExist) || try == claimTries {
+			return "", nil, err
+		}
+		t.disown(owner)
 	}
-	return name, file, nil
 }
 
-// claim returns a name nobody else will use.
-func (t *tempDir) claim() (string, error) {
+// claim returns a name nobody else will use, and its owner.
+func (t *tempDir) claim() (owner, name string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.claimLocked(); err != nil {
-		return "", err
+		return "", "", err
 	}
 	t.next++
-	return t.path(t.owner, strconv.FormatUint(t.next, 10)), nil
+	return t.owner, t.path(t.owner, strconv.FormatUint(t.next, 10)), nil
+}
+
+// disown gives up an owner whose files and lock are gone, unless that has been
+// done.
+func (t *tempDir) disown(owner string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.owner != owner {
+		return
+	}
+	if t.lock != nil {
+		_ = t.lock.Close() // nothing was written to it, and its file has no name
+	}
+	t.owner, t.lock = "", nil
 }
 
 func (t *tempDir) path(owner, suffix string) string {

@@ -230,3 +230,15 @@ func TestOpenWithoutLocks(t *testing.T) {
 	require.NoError(t, w.Commit(t.Context()), "swept while alive")
 	require.Equal(t, []string{"a"}, files(t, dir))
 }
+
+func TestDirSurvivesTheLossOfItsTempDirectory(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, dir)
+	require.NoError(t, put(t, d, "job/log/1", "one"))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "tmp~")))
+	require.NoError(t, put(t, d, "job/log/2", "two"))
+	require.Equal(t, "two", get(t, d, "job/log/2"))
+	locks, err := filepath.Glob(filepath.Join(dir, "tmp~", "*.lock"))
+	require.NoError(t, err)
+	require.Len(t, locks, 1)
+}
