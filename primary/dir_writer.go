@@ -97,8 +97,8 @@ func (w *dirWriter) publish() error {
 func (w *dirWriter) link(parent string) (err error) {
 	for range linkTries {
 		if err = w.dir.fs.MkdirAll(parent, 0o700); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // one of those above was removed in between
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
+				continue // one of them was removed as it was made
 			}
 			return err
 		}
