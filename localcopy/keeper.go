@@ -225,8 +225,8 @@ func (k *Keeper) Copies(checkpoint uint64) []Copy {
 	var found []Copy
 	for _, l := range k.lanes {
 		for _, c := range l.sealed {
-			if c.Meta().Checkpoint == checkpoint {
-				found = append(found, c)
+			if c.checkpoint == checkpoint {
+				found = append(found, c.Copy)
 			}
 		}
 	}
@@ -245,7 +245,7 @@ func (k *Keeper) lookupLocked(checkpoint uint64) time.Time {
 				return p.sealBy
 			}
 		}
-		if slices.ContainsFunc(l.sealed, func(c Copy) bool { return c.Meta().Checkpoint == checkpoint }) {
+		if slices.ContainsFunc(l.sealed, func(c sealedCopy) bool { return c.checkpoint == checkpoint }) {
 			break
 		}
 	}
@@ -284,10 +284,10 @@ func (k *Keeper) dropLocked(why error, fits func(id uint64) bool) {
 		}
 	}
 	for _, l := range k.lanes {
-		l.sealed = slices.DeleteFunc(l.sealed, func(c Copy) bool {
-			gone := fits(c.Meta().Checkpoint)
+		l.sealed = slices.DeleteFunc(l.sealed, func(c sealedCopy) bool {
+			gone := fits(c.checkpoint)
 			if gone {
-				l.discardLocked(c)
+				l.discardLocked(c.Copy)
 			}
 			return gone
 		})

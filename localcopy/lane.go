@@ -21,7 +21,7 @@ type lane struct {
 	format Format
 	opened chan struct{} // closed when the search at start has ended
 	isOpen bool
-	sealed []Copy // newest last
+	sealed []sealedCopy // newest last
 	drops  jobs
 	failed []Copy // could not be dropped; tried again when the next copy is begun
 	slots  int    // copies under way, given up or not: their goroutines
@@ -30,26 +30,29 @@ type lane struct {
 	stats   FormatStats
 }
 
+// sealedCopy is a copy and its checkpoint. The copy's own Meta is another's code: it may panic or block, and is not called with the
+// keeper's mutex held.
+type sealedCopy struct {
+	Copy
+	checkpoint uint64
+}
+
 // open finds what the allocation holds already. It is a goroutine: it ends when the format returns.
 func (l *lane) open() {
 	k := l.keeper
 	ctx, cancel := context.WithTimeoutCause(context.Background(), k.cfg.Timeout, errTimeout)
 	defer cancel()
-	var found []Copy
-	err := contain(func() (err error) {
-		found, err = l.format.Open(ctx, k.cfg.Owner)
-		return err
-	})
+	found, err := l.find(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.doneLocked()
 	for _, c := range found {
 		switch {
 		case k.disposed: // left for the next keeper, or freed with the rest
-		case k.keepsLocked(c.Meta().Checkpoint):
+		case k.keepsLocked(c.checkpoint):
 			l.sealed = append(l.sealed, c)
 		default:
-			l.discardLocked(c)
+			l.discardLocked(c.Copy)
 		}
 	}
 	l.isOpen = true
@@ -57,6 +60,28 @@ func (l *lane) open() {
 	if err != nil {
 		l.failLocked(0, fmt.Errorf("open: %w", err))
 	}
+}
+
+// find asks the format. A copy that cannot say what it is is not one.
+func (l *lane) find(ctx context.Context) (found []sealedCopy, err error) {
+	var copies []Copy
+	err = contain(func() (err error) {
+		copies, err = l.format.Open(ctx, l.keeper.cfg.Owner)
+		return err
+	})
+	for _, c := range copies {
+		if c == nil {
+			err = errors.Join(err, errNoCopy)
+			continue
+		}
+		s := sealedCopy{Copy: c}
+		if fault := contain(func() error { s.checkpoint = c.Meta().Checkpoint; return nil }); fault != nil {
+			err = errors.Join(err, fault)
+			continue
+		}
+		found = append(found, s)
+	}
+	return found, err
 }
 
 // beginLocked starts a copy, unless too many are under way.
