@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/heapstate/heapstate/heapbackend"
 	"github.com/heapstate/heapstate/localcopy"
@@ -61,11 +62,16 @@ func (w labelWriter) Seal(ctx context.Context, twin []primary.Segment) (localcop
 	return &labelCopy{c, w.format}, nil
 }
 
-// sourceOf describes a copy of a labelled format to a plan.
-func sourceOf(c localcopy.Copy) LocalSource {
-	s := LocalSource{Name: "local", Letter: 'L', Meta: c.Meta(), Groups: c.Groups()}
+// sourceOf describes a copy of a labelled format to a plan. The error is a panic of the format.
+func sourceOf(c localcopy.Copy) (s LocalSource, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	s = LocalSource{Name: "local", Letter: 'L', Meta: c.Meta(), Groups: c.Groups()}
 	if l, ok := c.(*labelCopy); ok {
 		s.Name, s.Letter = l.format.Name(), l.format.Letter()
 	}
-	return s
+	return s, nil
 }

@@ -31,3 +31,17 @@ func TestLabelMakesNoCopyOfNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, c)
 }
+
+// muteCopy panics when it is asked what it is.
+type muteCopy struct{ localcopy.Copy }
+
+func (muteCopy) Meta() localcopy.Meta { panic("mute") }
+
+func TestSourceOfContainsAPanicOfTheFormat(t *testing.T) {
+	_, err := sourceOf(muteCopy{&fakeCopy{}})
+	p := new(PanicError)
+	require.ErrorAs(t, err, &p)
+	require.Equal(t, "mute", p.Value)
+	_, err = sourceOf(&fakeCopy{})
+	require.NoError(t, err)
+}

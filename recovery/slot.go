@@ -159,7 +159,11 @@ func weigh(keepers []*localcopy.Keeper, offered []Slot, m *primary.Manifest) {
 		wg.Go(func() {
 			size := map[int]int64{}
 			for _, c := range k.Copies(m.Checkpoint) {
-				for _, g := range c.Groups() {
+				source, err := sourceOf(c)
+				if err != nil {
+					continue
+				}
+				for _, g := range source.Groups {
 					size[g.Group] = max(size[g.Group], g.Bytes)
 				}
 			}
@@ -182,7 +186,11 @@ func (r *run) localSources(ctx context.Context, t *Task) ([]LocalSource, []local
 	missing := r.occupied(t)
 	add := func(k *localcopy.Keeper) {
 		for _, c := range k.Copies(t.manifest.Checkpoint) {
-			source := sourceOf(c)
+			source, err := sourceOf(c)
+			if err != nil {
+				r.cfg.Logger.Warn("recovery: local copy not used", "job", r.cfg.Name, "task", t.index, "error", err)
+				continue
+			}
 			if source.Meta.Range.Intersect(t.groups).Empty() {
 				continue
 			}
