@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 )
 
 // OpenRoot opens the directory dir, making it (0700) if it is missing, as a tree
-// nothing escapes from: neither ".." nor a symbolic link leads outside.
+// nothing escapes from: neither ".." nor a symbolic link leads outside. What it
+// makes is durable when it returns.
 func OpenRoot(dir string) (FS, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeRoot(dir, syncDir); err != nil {
 		return nil, fmt.Errorf("vfs: open root: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -19,6 +21,38 @@ func OpenRoot(dir string) (FS, error) {
 		return nil, fmt.Errorf("vfs: open root: %w", err)
 	}
 	return &rootFS{root: root}, nil
+}
+
+// makeRoot makes dir and what is missing above it, and syncs every directory that
+// got an entry.
+func makeRoot(dir string, sync func(dir string) error) error {
+	var parents []string // of what is missing, the innermost first
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			break // MkdirAll tells what else is wrong
+		}
+		parents = append(parents, filepath.Dir(at))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := sync(parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	if !canSyncDir {
+		return nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // rootFS is an FS over os.Root. It has no state of its own.
