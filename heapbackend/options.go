@@ -123,7 +123,7 @@ type keyCodec[K comparable] struct {
 
 func newKeyCodec[K comparable](h keygroups.Hasher[K]) (k keyCodec[K], err error) {
 	k.hasher = h
-	if k.codec, err = codec.For[K](); err != nil {
+	if k.codec, err = codec.ForKey[K](); err != nil {
 		return k, fmt.Errorf("%w: key: %w", ErrStateType, err)
 	}
 	if !h.Exact() {

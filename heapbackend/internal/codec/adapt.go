@@ -84,10 +84,7 @@ func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
 
 // fields adapts a struct: its program is in the order of the old fields.
 func (a *adapter) fields(n, now *node, old *Type, path string) error {
-	current, err := fieldsOf(now.rt, path)
-	if err != nil {
-		return err
-	}
+	current := now.layout
 	n.min, n.nest = headLen(len(old.Fields)), 1
 	n.ops = []op{{kind: opHead, n: len(old.Fields)}}
 	taken := map[string]bool{}

@@ -22,32 +22,53 @@ type Codec[V any] struct {
 	dec *node
 }
 
-// roots holds the finished node of every type a codec was derived for, by
-// reflect.Type. Invariant: a node in it never changes.
+// roots holds the finished node of every type a codec was derived for, by root.
+// Invariant: a node in it never changes.
 var roots sync.Map
 
+// root names a codec: a type, and whether its values are keys.
+type root struct {
+	rt  reflect.Type
+	key bool
+}
+
 // For returns the codec of V, derived once per type. The error is ErrType.
-func For[V any]() (*Codec[V], error) {
-	n, err := rootOf(reflect.TypeFor[V]())
+func For[V any]() (*Codec[V], error) { return codecOf[V](root{rt: reflect.TypeFor[V]()}) }
+
+// ForKey returns the codec of keys of type K: scalars, strings, and arrays and
+// structs of these. Keys that differ by == have different bytes, whatever the
+// author of K meant for other purposes: all fields of a struct are written, also
+// unexported and embedded ones, each as itself, and tags and methods of K are
+// not looked at. Otherwise, and for plain types in particular, the bytes are
+// those of For. The error is ErrType.
+func ForKey[K comparable]() (*Codec[K], error) {
+	return codecOf[K](root{rt: reflect.TypeFor[K](), key: true})
+}
+
+func codecOf[V any](of root) (*Codec[V], error) {
+	n, err := of.derive()
 	if err != nil {
 		return nil, err
 	}
 	return &Codec[V]{enc: n, dec: n}, nil
 }
 
-func rootOf(rt reflect.Type) (*node, error) {
-	if n, ok := roots.Load(rt); ok {
+func (of root) derive() (*node, error) {
+	if n, ok := roots.Load(of); ok {
 		return n.(*node), nil
 	}
-	d := deriver{seen: map[reflect.Type]*node{}}
-	n, err := d.derive(rt, rootPath(rt), 0)
+	if of.key && !comparableByBytes(of.rt) {
+		return nil, refuse(rootPath(of.rt), of.rt, "a key must not hold a pointer: equal keys would come back different")
+	}
+	d := deriver{seen: map[reflect.Type]*node{}, key: of.key}
+	n, err := d.derive(of.rt, rootPath(of.rt), 0)
 	if err != nil {
 		return nil, err
 	}
 	if err := d.probe(); err != nil {
 		return nil, err
 	}
-	kept, _ := roots.LoadOrStore(rt, n)
+	kept, _ := roots.LoadOrStore(of, n)
 	return kept.(*node), nil
 }
 

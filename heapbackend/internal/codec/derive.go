@@ -24,6 +24,8 @@ type deriver struct {
 	// seen holds every node by its type, also while it is being derived: that
 	// is how a recursive type finds itself.
 	seen map[reflect.Type]*node
+	// key says that the root is a key: then tags and methods do not count.
+	key bool
 }
 
 // basics maps the kinds without structure to their op and schema kind.
@@ -56,25 +58,34 @@ func (d *deriver) derive(rt reflect.Type, path string, depth int) (*node, error)
 	}
 	n := &node{rt: rt, min: 1, schema: &Type{}, plain: pointerFree(rt)}
 	d.seen[rt] = n
-	switch rt {
-	case timeType:
-		n.leaf(opTime, "time", 0, 6)
-		return n, nil
-	case uuidType: // its own methods write the same bytes, with allocations
-		n.byteArray(rt.Len())
-		return n, nil
-	}
-	if fam, err := familyOf(rt, path); err != nil || fam != nil {
-		if err == nil {
-			n.setOpaque(fam)
+	if !d.key {
+		if done, err := n.special(path); done || err != nil {
+			return n, err
 		}
-		return n, err
 	}
 	if basic, ok := basics[rt.Kind()]; ok {
 		n.leaf(basic.op, basic.kind, 0, basic.min)
 		return n, nil
 	}
 	return n, d.composite(n, path, depth+1)
+}
+
+// special derives n if its type is one that is not written as what it is made
+// of, and reports whether it is.
+func (n *node) special(path string) (bool, error) {
+	switch n.rt {
+	case timeType:
+		n.leaf(opTime, "time", 0, 6)
+		return true, nil
+	case uuidType: // its own methods write the same bytes, with allocations
+		n.byteArray(n.rt.Len())
+		return true, nil
+	}
+	fam, err := familyOf(n.rt, path)
+	if fam != nil && err == nil {
+		n.setOpaque(fam)
+	}
+	return fam != nil, err
 }
 
 // composite derives n from the types it is made of.
@@ -144,10 +155,15 @@ func (n *node) setArray(elem *node) {
 }
 
 func (d *deriver) structure(n *node, path string, depth int) error {
-	fields, err := fieldsOf(n.rt, path)
+	list := fieldsOf
+	if d.key {
+		list = keyFieldsOf
+	}
+	fields, err := list(n.rt, path)
 	if err != nil {
 		return err
 	}
+	n.layout = fields
 	n.schema.Kind, n.schema.Name = "struct", n.rt.String()
 	if n.rt.Name() == "" {
 		n.schema.Name = ""

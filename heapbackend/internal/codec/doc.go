@@ -39,6 +39,9 @@
 // field, map keys that hold pointers. Interfaces, functions, channels, complex
 // numbers and uintptr are refused too.
 //
+// Keys are written as what they are made of, by ForKey: tags and methods are for
+// values only, as keys that differ must have bytes that differ.
+//
 // # Reading
 //
 // Bytes are hostile: an integer that does not fit, a struct, array or byte array

@@ -84,6 +84,19 @@ func fieldsOf(rt reflect.Type, path string) ([]structField, error) {
 	return fields, distinct(fields, rt, path)
 }
 
+// keyFieldsOf lists all fields of a struct that is a key or in one.
+func keyFieldsOf(rt reflect.Type, path string) ([]structField, error) {
+	var fields []structField
+	for i := range rt.NumField() {
+		f := rt.Field(i)
+		if f.Name == "_" {
+			return nil, refuse(path+"._", f.Type, "a blank field is no part of a key")
+		}
+		fields = append(fields, structField{f.Name, f.Name, f.Type, f.Offset})
+	}
+	return fields, nil
+}
+
 // embedded returns the fields that stand for the embedded struct f, not nil if
 // f is to be inlined. An embedded struct with methods of its own, or with the
 // name of a field before it, is a field like any other.

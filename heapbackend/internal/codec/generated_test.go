@@ -120,7 +120,7 @@ func TestGeneratedTypes(t *testing.T) {
 		rt := drawType(t, 4)
 		v := reflect.New(rt)
 		drawValue(t, v.Elem())
-		n, err := rootOf(rt)
+		n, err := root{rt: rt}.derive()
 		require.NoError(t, err, "%s", rt)
 		got, err := n.append(nil, v.UnsafePointer(), 0)
 		require.NoError(t, err)

@@ -62,11 +62,12 @@ type node struct {
 	// min is the fewest bytes a value takes, at least 1.
 	min int
 
-	elem, key *node    // of pointers, slices, arrays and maps
-	fields    []*node  // of structs
-	length    int      // of arrays
-	opaque    opaque   // of types with methods of their own
-	order     keyOrder // of maps
+	elem, key *node         // of pointers, slices, arrays and maps
+	fields    []*node       // of structs
+	layout    []structField // where fields are
+	length    int           // of arrays
+	opaque    opaque        // of types with methods of their own
+	order     keyOrder      // of maps
 	scratch   sync.Pool
 	plain     bool // holds no pointer at all
 }
