@@ -40,17 +40,27 @@ func (h *header) used(yield func(slot uint64) bool) {
 
 // move copies the entries of from into to.
 func (t *Table[K, V]) move(to, from *header) {
+	owned := t.ownedIn(from)
 	for at := range from.used {
 		s := slotAt[K, V](from, at)
-		carry(to, from, s, t.pool.hash(s.key), at)
+		carry(to, s, t.pool.hash(s.key), owned&ownedBit(at) != 0)
 	}
 }
 
-// carry copies the entry s, which is slot at of from, and whether its value is its own, into page to.
-func carry[K comparable, V any](to, from *header, s *slot[K, V], hash, at uint64) {
+// ownedIn returns the slots of h whose value no other page shares: none if a snapshot sees h, since the page that takes
+// its place shares them all with it.
+func (t *Table[K, V]) ownedIn(h *header) uint64 {
+	if t.pool.space.Shared(h.epoch) {
+		return 0
+	}
+	return *ownedOf(h)
+}
+
+// carry copies the entry s, and whether its value is its own, into page to.
+func carry[K comparable, V any](to *header, s *slot[K, V], hash uint64, owned bool) {
 	n := place(to, hash)
 	*slotAt[K, V](to, n) = *s
-	if *ownedOf(from)&ownedBit(at) != 0 {
+	if owned {
 		*ownedOf(to) |= ownedBit(n)
 	}
 }
@@ -73,13 +83,13 @@ func (t *Table[K, V]) split(h *header, hash uint64) {
 	}
 	zero := t.pool.get(t.sized(int(h.count)-ones), h.depth+1)
 	one := t.pool.get(t.sized(ones), h.depth+1)
-	n := 0
+	n, owned := 0, t.ownedIn(h)
 	for at := range h.used {
 		to := zero
 		if all[n]&bit != 0 {
 			to = one
 		}
-		carry(to, h, slotAt[K, V](h, at), all[n], at)
+		carry(to, slotAt[K, V](h, at), all[n], owned&ownedBit(at) != 0)
 		n++
 	}
 	t.set(hash&^bit, zero)
@@ -107,14 +117,14 @@ func (t *Table[K, V]) sized(n int) uint16 {
 	}
 }
 
-// shrink gives back what a page from which an entry was deleted no longer needs: the page itself, two of its groups, or
+// shrink gives back what a page from which an entry was deleted no longer needs: the page itself, some of its groups, or
 // the split that made it.
 func (t *Table[K, V]) shrink(h *header, hash uint64) {
 	switch {
 	case h.count == 0 && t.depth == 0:
 		t.one, t.pages = nil, 0
 		t.pool.retire(h)
-	case h.groups > 2 && h.count <= (h.groups-2)*slotsPerGroup:
+	case h.groups > 2 && h.count%slotsPerGroup == 0 && t.sized(int(h.count)+slotsPerGroup) < h.groups:
 		h = t.rebuild(h, hash, t.sized(int(h.count)))
 		t.merge(h, hash)
 	case h.count%4 == 0:
