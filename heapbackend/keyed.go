@@ -50,7 +50,7 @@ func register[K comparable, E any](b *Backend[K], info stateInfo, l layout[E]) (
 		}
 		return nil, fmt.Errorf("%w: %q", ErrStateExists, info.name)
 	}
-	if len(b.states) >= MaxStates {
+	if len(b.states)+len(b.carried) >= MaxStates {
 		return nil, fmt.Errorf("%w: a backend holds at most %d states", ErrConfig, MaxStates)
 	}
 	s := &keyed[K, E]{core: &b.core, info: info, keys: b.keys, layout: l}
@@ -134,6 +134,19 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 	return e, inserted, fresh, err
 }
 
+// disown makes the next upsert of a key report its entry as not fresh.
+func (s *keyed[K, E]) disown(k K) {
+	hash := s.hash(k)
+	s.table(hash).Disown(hash, k)
+}
+
+// drop lets go of all entries. The backend is closed; snapshots keep what is theirs.
+func (s *keyed[K, E]) drop() {
+	for i := range s.tables {
+		s.tables[i] = *cow.NewTable(s.pool)
+	}
+}
+
 // Delete removes what the state holds for a key; a key that holds nothing is no error. Errors: ErrGroup, ErrConcurrent,
 // ErrClosed. O(1).
 func (s *keyed[K, E]) Delete(k K) error {
@@ -168,7 +181,7 @@ func (s *keyed[K, E]) all(yield func(K, *E) bool) {
 		s.core.guard.refused()
 		return
 	}
-	view := s.core.space.Capture()
+	view := s.core.space.View()
 	defer view.Release()
 	f := s.view()
 	s.core.guard.leave()
@@ -277,11 +290,11 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	return t, nil
 }
 
-// expected is how many entries to make room for when bytes claim to hold that many. Few types take more than 32 times
+// expected is how many entries to make room for when bytes claim to hold that many. Most types take less than 8 times
 // their encoding in memory; a claim beyond that is believed one entry at a time.
 func expected[K, E any](entries uint64, bytes int) int {
 	size := reflect.TypeFor[K]().Size() + reflect.TypeFor[E]().Size()
-	return int(min(entries, 32*uint64(bytes)/uint64(max(1, size))))
+	return int(min(entries, 8*uint64(bytes)/uint64(max(1, size))))
 }
 
 func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E], decode func(*wire.Reader, *E) error) error {

@@ -155,6 +155,10 @@ func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 		return err
 	}
 	*p = v
+	if s.clone != nil { // as in Value.Put
+		hash := s.hash(k)
+		s.table(hash).Get(hash, k).table.Disown(s.subHash(mk), mk)
+	}
 	s.core.guard.leave()
 	return nil
 }
@@ -227,7 +231,7 @@ func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 		if e == nil {
 			return
 		}
-		view := s.core.space.Capture()
+		view := s.core.space.View()
 		defer view.Release()
 		e.seq()(yield)
 	}

@@ -33,7 +33,7 @@ const (
 // that a lookup touches that and the slot.
 //
 // Invariant: count is the number of control bytes that are tags; away is how many of those lie outside their home
-// group, or manyAway; epoch is at most the epoch of the space that owns the page.
+// group; epoch is at most the epoch of the space that owns the page.
 type header struct {
 	epoch  uint64 // when the page was last written
 	count  uint16

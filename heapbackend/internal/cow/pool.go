@@ -234,7 +234,7 @@ func (s *stack) pop() *header {
 	t.n--
 	h := t.pages[t.n]
 	t.pages[t.n] = nil
-	if t.n == 0 {
+	if t.n == 0 && t.next != nil { // the last node stays: a stack that goes up and down by one allocates nothing
 		s.top = t.next
 	}
 	s.n--
@@ -243,7 +243,7 @@ func (s *stack) pop() *header {
 
 // dropChunk forgets the pages of the top chunk.
 func (s *stack) dropChunk() int {
-	if s.top == nil {
+	if s.n == 0 {
 		return 0
 	}
 	n := s.top.n

@@ -114,6 +114,15 @@ func (t *Table[K, V]) Upsert(hash uint64, key K) (val *V, inserted, fresh bool, 
 	return &s.val, true, true, nil
 }
 
+// Disown says that the value just written for key refers to what others may hold too: the next Upsert reports it as not
+// fresh. It matters only where values hold references.
+func (t *Table[K, V]) Disown(hash uint64, key K) {
+	h := t.page(hash)
+	if at, ok := t.find(h, hash, key); ok {
+		*ownedOf(h) &^= ownedBit(at)
+	}
+}
+
 // own returns page h ready to be written: itself, or the copy that takes its place if a snapshot may see it.
 func (t *Table[K, V]) own(h *header, hash uint64) *header {
 	s := t.pool.space
