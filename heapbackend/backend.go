@@ -125,6 +125,8 @@ type state interface {
 	stageFrozen(f frozen, group int) (content, error)
 	// install makes staged content that of a group; nil makes the group empty. O(1), but O(pages) for what was decoded.
 	install(group int, c content)
+	// drop lets go of everything, since the backend is closed.
+	drop()
 }
 
 // content is what a state staged for one group: nil, the frozen state to take it over from, or a table of its own.
@@ -151,6 +153,9 @@ func (c *core) Err() error { return c.guard.failed() }
 // supervisor once the owner goroutine has ended.
 func (c *core) Close() error {
 	if c.guard.close() {
+		for _, s := range c.states {
+			s.drop()
+		}
 		c.space.Close()
 	}
 	return nil

@@ -78,20 +78,21 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 	return c, nil
 }
 
-// userAppend checks that a user's codec wrote exactly one msgpack value: anything else could not be read back.
+// userAppend gives a user's codec an empty slice, the room behind dst, and checks that it wrote exactly one msgpack value:
+// anything else could not be read back.
 func userAppend[V any](c Codec[V]) func([]byte, *V) ([]byte, error) {
 	return func(dst []byte, v *V) ([]byte, error) {
-		out, err := c.Append(dst, v)
+		out, err := c.Append(dst[len(dst):], v)
 		if err != nil {
 			return dst, err
 		}
 		var r wire.Reader
-		r.Reset(out[min(len(dst), len(out)):])
+		r.Reset(out)
 		r.Skip()
 		if r.Err() != nil || r.Len() > 0 {
 			return dst, fmt.Errorf("codec %q wrote something other than one msgpack value", c.ID())
 		}
-		return out, nil
+		return append(dst, out...), nil // onto itself, unless the codec needed more room
 	}
 }
 

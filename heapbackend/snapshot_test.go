@@ -73,7 +73,7 @@ func newSeen(t *testing.T) seen {
 	calls := new(int)
 	b := backend[uint64](t, whole())
 	v := valueOf(t, b, "v", cloneByOption(calls))
-	require.NoError(t, v.Put(1, plain{Items: []int{1}}))
+	require.NoError(t, v.Update(1, func(x *plain) { x.Items = []int{1} }))
 	return seen{b, v, calls}
 }
 

@@ -12,7 +12,7 @@ import (
 //
 // A value that holds slices, maps or pointers belongs to the state once it was given to Put; what Get and All return
 // must not be modified, since snapshots may share it. Update is the way to modify in place: it works on a copy where a
-// snapshot shares the value.
+// snapshot, another key or the program may share the value, which is once after each Put and after each capture.
 type Value[K comparable, V any] struct {
 	*keyed[K, V]
 	clone func(dst, src *V) // nil when plain assignment is a deep copy
@@ -54,6 +54,9 @@ func (s *Value[K, V]) Put(k K, v V) error {
 		return err
 	}
 	*p = v
+	if s.clone != nil { // v may refer to what Get returned, or to what the program keeps
+		s.disown(k)
+	}
 	s.core.guard.leave()
 	return nil
 }

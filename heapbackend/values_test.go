@@ -1,6 +1,7 @@
 package heapbackend_test
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 
@@ -97,21 +98,24 @@ func TestAWriteAfterACaptureWorksOnACopyOfTheValue(t *testing.T) {
 				}
 			}
 			k.add(1)
-			clones(0)
+			clones(1) // what was given to Put may be held by others
+			k.add(1)
+			k.add(-1)
+			clones(1)
 			first := capture(t, k.b)
 			k.add(10)
-			clones(1)
+			clones(2)
 			k.add(100)
-			clones(1) // it is copied once for a capture
+			clones(2) // it is copied once for a capture
 			second := capture(t, k.b)
 			k.add(1000)
-			clones(2)
+			clones(3)
 			require.Equal(t, []int{1, 111, 1111}, []int{k.then(first), k.then(second), k.now()})
 			first.Release()
 			second.Release()
 			k.add(10000)
 			k.add(1)
-			clones(2) // nothing sees it any more
+			clones(3) // nothing sees it any more
 			require.Equal(t, 11112, k.now())
 		})
 	}
@@ -245,4 +249,59 @@ func TestADeleteAfterACaptureDoesNotUnshareTheOthers(t *testing.T) {
 			require.Equal(t, []int{0}, x, "key %d", k)
 		}
 	}
+}
+
+// A value that moves from one key to another, as merging windows do, is still shared with the snapshot that saw it.
+func TestPutOfWhatGetReturnedLeavesSnapshotsAlone(t *testing.T) {
+	b := backend[uint64](t, whole())
+	v := valueOf[[]int](t, b, "v")
+	m := mapOf[string, []int](t, b, "m")
+	require.NoError(t, v.Put(1, []int{1, 2, 3}))
+	require.NoError(t, m.Put(1, "a", []int{1, 2, 3}))
+	s := capture(t, b)
+	before := entriesOf(t, s)
+	old, _ := v.Get(1)
+	require.NoError(t, v.Put(2, old))
+	require.NoError(t, v.Delete(1))
+	require.NoError(t, v.Update(2, func(x *[]int) { (*x)[0] = 9 }))
+	old, _ = m.Get(1, "a")
+	require.NoError(t, m.Put(1, "b", old))
+	require.NoError(t, m.Update(1, "b", func(x *[]int) { (*x)[0] = 9 }))
+	require.Equal(t, before, entriesOf(t, s))
+}
+
+// The loops of a program do not end the interval by which pages are kept for the next checkpoint, and a closed backend
+// keeps nothing but what its snapshots hold.
+func TestLoopsLeaveRecycledPagesAlone(t *testing.T) {
+	b := backend[uint64](t, whole())
+	v := valueOf[[4]uint64](t, b, "v")
+	const n = 20_000
+	fill := func() {
+		for k := range uint64(n) {
+			require.NoError(t, v.Put(k, [4]uint64{k}))
+		}
+	}
+	fill()
+	var held *heapbackend.Snapshot
+	round := func() uint64 {
+		s := capture(t, b)
+		if held != nil {
+			held.Release()
+		}
+		held = s
+		for range 3 {
+			for range v.All() {
+				break
+			}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		fill()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	first := round()
+	round()
+	round()
+	require.Less(t, round(), first/4, "pages of the snapshot released last are written again")
 }
