@@ -47,6 +47,7 @@ func TestJobWithAHungStoreHoldsNoSnapshots(t *testing.T) {
 		store.set(func() { store.commit = nil })
 		close(hang)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.NoError(t, last, "the store works again")
 		_, err := job.Stop(context.Background(), false)
 		require.NoError(t, err)

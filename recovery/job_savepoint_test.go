@@ -94,6 +94,7 @@ func TestJobReportsASavepointWhoseCallerIsGone(t *testing.T) {
 		_, err := job.Savepoint(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Len(t, reports, 1)
 		require.True(t, reports[0].Savepoint)
 		require.NoError(t, reports[0].Err)

@@ -45,6 +45,7 @@ func TestJobLosingASlotCountsOnce(t *testing.T) {
 		require.NoError(t, job.LoseSlot(context.Background(), 0))
 		require.Error(t, <-ended)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.Equal(t, 4, recovered)
 		_, err := job.Stop(context.Background(), false)
 		require.NoError(t, err)
