@@ -219,10 +219,11 @@ func (r *run) supervise(ctx context.Context) error {
 		case <-done:
 			r.finish(context.Cause(ctx), context.Cause(ctx))
 		case <-r.events.ready:
-			if ctx.Err() != nil { // what the tasks made of it is no failure
+			events := r.events.take()
+			if ctx.Err() != nil { // looked at after the take: what the tasks made of it is no failure
 				r.finish(context.Cause(ctx), context.Cause(ctx))
 			}
-			for _, e := range r.events.take() {
+			for _, e := range events {
 				r.handle(e)
 			}
 		case <-wake:
