@@ -13,7 +13,7 @@ func (c *Codec[V]) From(old *Type) (*Codec[V], error) {
 		return c, nil
 	}
 	a := adapter{seen: map[adapted]*node{}}
-	dec, err := a.adapt(c.enc, old, rootPath(c.enc.rt))
+	dec, err := a.adapt(c.enc, old, rootPath(c.enc.rt), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -32,9 +32,9 @@ type adapter struct {
 }
 
 // adapt returns a node that reads an old into memory of the type of now. It
-// follows the Go type, which is finite but for references: so it ends, whatever
-// old is.
-func (a *adapter) adapt(now *node, old *Type, path string) (*node, error) {
+// follows the Go type, which is finite but for references, to maxPairDepth and
+// for maxPairs pairs of types: so it ends soon, whatever old is.
+func (a *adapter) adapt(now *node, old *Type, path string, depth int) (*node, error) {
 	key := adapted{now, old}
 	if n, ok := a.seen[key]; ok {
 		return n, nil
@@ -42,24 +42,27 @@ func (a *adapter) adapt(now *node, old *Type, path string) (*node, error) {
 	if wider := widens(now, old); wider != nil {
 		return wider, nil
 	}
-	if now.schema.Equal(old) {
+	if old != nil && !old.composite() && now.schema.Equal(old) {
 		return now, nil
 	}
 	kind := now.schema.Kind
 	if old == nil || old.Kind != kind || !shapes[kind].elem && !shapes[kind].fields || old.Len != now.schema.Len {
 		return nil, fmt.Errorf("%w: %s: it was %s and is %s", ErrType, path, old.String(), now.schema)
 	}
+	if depth > maxPairDepth || len(a.seen) >= maxPairs {
+		return nil, fmt.Errorf("%w: %s: what it was and what it is are too entangled to match", ErrType, path)
+	}
 	n := &node{rt: now.rt, schema: now.schema, min: 1, order: now.order, plain: now.plain}
 	a.seen[key] = n
 	if kind == "struct" {
-		return n, a.fields(n, now, old, path)
+		return n, a.fields(n, now, old, path, depth+1)
 	}
-	return n, a.items(n, now, old, path)
+	return n, a.items(n, now, old, path, depth+1)
 }
 
 // items adapts pointers, slices, arrays and maps. All but arrays are references:
 // a type that is part of itself comes back to one, and needs its program by then.
-func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
+func (a *adapter) items(n, now *node, old *Type, path string, depth int) (err error) {
 	if now.schema.Kind != "array" {
 		n.ops = []op{{kind: now.ops[0].kind, ref: n}}
 	}
@@ -67,11 +70,11 @@ func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
 		path += "[]"
 	}
 	if now.key != nil {
-		if n.key, err = a.adapt(now.key, old.Key, path+"[key]"); err != nil {
+		if n.key, err = a.adapt(now.key, old.Key, path+"[key]", depth); err != nil {
 			return err
 		}
 	}
-	elem, err := a.adapt(now.elem, old.Elem, path)
+	elem, err := a.adapt(now.elem, old.Elem, path, depth)
 	if err != nil {
 		return err
 	}
@@ -83,20 +86,23 @@ func (a *adapter) items(n, now *node, old *Type, path string) (err error) {
 }
 
 // fields adapts a struct: its program is in the order of the old fields.
-func (a *adapter) fields(n, now *node, old *Type, path string) error {
+func (a *adapter) fields(n, now *node, old *Type, path string, depth int) error {
 	current := now.layout
 	n.min, n.nest = headLen(len(old.Fields)), 1
 	n.ops = []op{{kind: opHead, n: len(old.Fields)}}
-	taken := map[string]bool{}
+	index := make(map[string]int, len(current))
+	for i, f := range current {
+		index[f.name] = i
+	}
 	for _, was := range old.Fields {
-		i := indexOf(current, was.Name)
-		if i < 0 || taken[was.Name] {
+		i, ok := index[was.Name]
+		if !ok {
 			n.ops = append(n.ops, op{kind: opSkip, nest: 1})
 			n.min++
 			continue
 		}
-		taken[was.Name] = true
-		f, err := a.adapt(now.fields[i], was.Type, path+"."+current[i].goName)
+		delete(index, was.Name)
+		f, err := a.adapt(now.fields[i], was.Type, path+"."+current[i].goName, depth)
 		if err != nil {
 			return err
 		}
@@ -105,15 +111,6 @@ func (a *adapter) fields(n, now *node, old *Type, path string) error {
 		n.nest = max(n.nest, 1+f.inlineNest())
 	}
 	return nil
-}
-
-func indexOf(fields []structField, name string) int {
-	for i, f := range fields {
-		if f.name == name {
-			return i
-		}
-	}
-	return -1
 }
 
 // widens returns the node that reads an old number into a now, nil if there is

@@ -65,6 +65,9 @@ func (of root) derive() (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.small(); err != nil {
+		return nil, err
+	}
 	if err := d.probe(); err != nil {
 		return nil, err
 	}

@@ -210,6 +210,21 @@ func capped(a, b int) int {
 	return int(min(uint64(min(a, maxMin))*uint64(b), maxMin))
 }
 
+// small refuses types whose schema ReadType would refuse.
+func (d *deriver) small() error {
+	composites, fields := 0, 0
+	for rt, n := range d.seen {
+		fields += len(n.schema.Fields)
+		if n.schema.composite() {
+			composites++
+		}
+		if composites > maxComposites || fields > maxFields {
+			return refuse(rootPath(rt), rt, "it is made of too many types or fields")
+		}
+	}
+	return nil
+}
+
 func rootPath(rt reflect.Type) string {
 	if rt.Name() != "" && rt.PkgPath() != "" {
 		return rt.Name()

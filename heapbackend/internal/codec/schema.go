@@ -135,9 +135,20 @@ func ReadType(r *wire.Reader) (*Type, error) {
 	return t, nil
 }
 
+const (
+	// maxComposites and maxFields bound one schema: what follows from a schema
+	// costs time for each pair of an old and a new composite.
+	maxComposites = 4096
+	maxFields     = 16384
+	// maxPairs and maxPairDepth bound how two schemas are walked together.
+	maxPairs     = 4 * maxComposites
+	maxPairDepth = 4 * maxTypeDepth
+)
+
 type typeReader struct {
-	r    *wire.Reader
-	seen []*Type
+	r      *wire.Reader
+	seen   []*Type
+	fields int
 }
 
 // read reads one type below depth others; nil after an error.
@@ -161,6 +172,10 @@ func (tr *typeReader) read(depth int) *Type {
 	}
 	t := &Type{Kind: kind}
 	if t.composite() {
+		if len(tr.seen) == maxComposites {
+			r.Fail(fmt.Errorf("%w: a type of more than %d types", wire.ErrDepth, maxComposites))
+			return nil
+		}
 		tr.seen = append(tr.seen, t)
 	}
 	tr.parts(t, s, depth+1)
@@ -198,6 +213,9 @@ func (tr *typeReader) parts(t *Type, s shape, depth int) {
 		if n%2 != 0 {
 			r.Fail(fmt.Errorf("%w: a field without a type", wire.ErrType))
 		}
+		if tr.fields += n / 2; tr.fields > maxFields {
+			r.Fail(fmt.Errorf("%w: a type of more than %d fields", wire.ErrDepth, maxFields))
+		}
 		for i := 0; i < n/2 && r.Err() == nil; i++ {
 			t.Fields = append(t.Fields, Field{Name: r.String(), Type: tr.read(depth)})
 		}
@@ -206,25 +224,30 @@ func (tr *typeReader) parts(t *Type, s shape, depth int) {
 
 // Equal reports whether t and o describe the same bytes. Names of structs do
 // not matter; names of fields, and of types that encode themselves, do. Two nil
-// types are equal.
-func (t *Type) Equal(o *Type) bool { return t.equal(o, map[[2]*Type]bool{}) }
+// types are equal. Types so entangled that no Go type has them are not.
+func (t *Type) Equal(o *Type) bool { return t.equal(o, map[[2]*Type]bool{}, 0) }
 
 // equal takes what is in seen for equal: a difference shows up elsewhere.
-func (t *Type) equal(o *Type, seen map[[2]*Type]bool) bool {
+func (t *Type) equal(o *Type, seen map[[2]*Type]bool, depth int) bool {
 	if t == o || t == nil || o == nil {
 		return t == o
+	}
+	if t.Kind != o.Kind || t.Len != o.Len || t.Kind != "struct" && t.Name != o.Name {
+		return false
+	}
+	if !t.composite() {
+		return true
 	}
 	pair := [2]*Type{t, o}
 	if seen[pair] {
 		return true
 	}
-	seen[pair] = true
-	if t.Kind != o.Kind || t.Len != o.Len || t.Kind != "struct" && t.Name != o.Name {
+	if seen[pair] = true; len(seen) > maxPairs || depth > maxPairDepth {
 		return false
 	}
-	return t.Key.equal(o.Key, seen) && t.Elem.equal(o.Elem, seen) &&
+	return t.Key.equal(o.Key, seen, depth+1) && t.Elem.equal(o.Elem, seen, depth+1) &&
 		slices.EqualFunc(t.Fields, o.Fields, func(a, b Field) bool {
-			return a.Name == b.Name && a.Type.equal(b.Type, seen)
+			return a.Name == b.Name && a.Type.equal(b.Type, seen, depth+1)
 		})
 }
 
