@@ -80,21 +80,17 @@ func requireKeys[K comparable](t *testing.T, key func(i int) K, n int) {
 	}
 }
 
-func TestKeysOfEveryType(t *testing.T) {
+func TestKeysOfOtherTypes(t *testing.T) {
 	type point struct {
 		X, Y int16
 		Name string
 	}
 	type id string
 	requireKeys(t, func(i int) bool { return i == 1 }, 2)
-	requireKeys(t, func(i int) int8 { return int8(i) }, 200)
-	requireKeys(t, func(i int) uint16 { return uint16(i) }, 200)
 	requireKeys(t, func(i int) int32 { return int32(-i) }, 200)
-	requireKeys(t, func(i int) int { return -i << 20 }, 200)
 	requireKeys(t, func(i int) float32 { return float32(i) / 3 }, 200)
 	requireKeys(t, func(i int) id { return id(stringKey(i)) }, 200)
 	requireKeys(t, func(i int) [16]byte { return [16]byte{byte(i), 15: byte(i >> 4)} }, 200)
-	requireKeys(t, func(i int) [3]string { return [3]string{"", stringKey(i)} }, 200)
 	requireKeys(t, func(i int) point { return point{int16(i), -1, stringKey(i)} }, 200)
 	requireKeys(t, func(i int) string { return string(make([]byte, i)) }, 300)
 }
@@ -102,17 +98,17 @@ func TestKeysOfEveryType(t *testing.T) {
 func TestValuesWithoutSize(t *testing.T) {
 	b := backend[uint64](t, whole())
 	set, l := valueOf[struct{}](t, b, "set"), listOf[struct{}](t, b, "l")
-	m := mapOf[string, [0]int](t, b, "m")
+	m := mapOf[string, struct{}](t, b, "m")
 	for k := range uint64(500) {
 		require.NoError(t, set.Put(k, struct{}{}))
 		require.NoError(t, l.Append(k%3, struct{}{}))
-		require.NoError(t, m.Put(k%3, stringKey(int(k)), [0]int{}))
+		require.NoError(t, m.Put(k%3, stringKey(int(k)), struct{}{}))
 	}
 	s := capture(t, b)
 	for _, how := range ways {
 		b2 := backend[uint64](t, whole())
 		set2, l2 := valueOf[struct{}](t, b2, "set"), listOf[struct{}](t, b2, "l")
-		m2 := mapOf[string, [0]int](t, b2, "m")
+		m2 := mapOf[string, struct{}](t, b2, "m")
 		restore(t, b2, s, how)
 		require.Equal(t, maps.Collect(set.All()), maps.Collect(set2.All()))
 		require.NoError(t, l2.Append(0, struct{}{}))

@@ -139,12 +139,12 @@ func TestOptionsAreGivenOnce(t *testing.T) {
 }
 
 func TestStatesAreBounded(t *testing.T) {
-	b := backend[uint8](t, heapbackend.Config{M: 1, Range: keygroups.Range{End: 1}})
+	b := backend[uint64](t, heapbackend.Config{M: 1, Range: keygroups.Range{End: 1}})
 	name := func(i int) string { return strings.Repeat("x", 1+i/128) + string(rune('0'+i%128)) }
 	for i := range heapbackend.MaxStates {
-		_, err := heapbackend.NewValue[bool](b, name(i))
+		_, err := heapbackend.NewValue[int](b, name(i))
 		require.NoError(t, err)
 	}
-	_, err := heapbackend.NewValue[bool](b, "one more")
+	_, err := heapbackend.NewValue[int](b, "one more")
 	require.ErrorIs(t, err, heapbackend.ErrConfig)
 }
