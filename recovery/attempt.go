@@ -87,7 +87,7 @@ func (t *Task) serve() error {
 		}
 		if !t.advances && t.run.style.barriers.Load() {
 			// An engine that brings its own positions: only it knows what the final one is.
-			t.run.cfg.Logger.Warn("recovery: no checkpoints from now on, a task that uses Checkpoint has finished", "job", t.run.cfg.Name, "task", t.index)
+			t.run.cfg.Logger.Info("recovery: no checkpoints from now on, a task that uses Checkpoint has finished", "job", t.run.cfg.Name, "task", t.index)
 			t.run.events.put(event{kind: taskDetached, task: t})
 			continue
 		}
