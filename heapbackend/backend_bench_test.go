@@ -54,7 +54,7 @@ func stringKeys(n int) []string {
 	return keys
 }
 
-// BenchmarkAccess compares single operations on present keys with Go's map: go test -bench Access -keys 10000000.
+// BenchmarkAccess compares single operations on present keys with Go's map: go test -bench Access ./heapbackend -keys 10000000.
 func BenchmarkAccess(b *testing.B) {
 	b.Run("key=uint64", func(b *testing.B) { benchAccess(b, uintKeys(*benchKeys)) })
 	b.Run("key=string16", func(b *testing.B) { benchAccess(b, stringKeys(*benchKeys)) })
