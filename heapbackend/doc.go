@@ -47,6 +47,6 @@
 // # Cost
 //
 // Get, Put, Update, Delete: O(1), one hash and one probe. The first write to a page after a capture copies up to about
-// 4 KiB, or eight entries where those are larger. Capture: O(states x key groups). AppendGroup and StageBlock: O(entries of the group). Benchmarks beside the code
-// print the ratios to Go's own map: go test -bench . ./heapbackend.
+// 4 KiB, or eight entries where those are larger. Capture: O(states x key groups). AppendGroup and StageBlock:
+// O(entries of the group). Benchmarks beside the code print the ratios to Go's own map: go test -bench . ./heapbackend.
 package heapbackend
