@@ -1,7 +1,10 @@
 package heapbackend
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -16,9 +19,15 @@ const (
 
 // The kinds of state, as a schema names them.
 const (
-	kindValue = "value"
-	kindList  = "list"
-	kindMap   = "map"
+	kindValue       = "value"
+	kindList        = "list"
+	kindMap         = "map"
+	kindReducing    = "reducing"
+	kindAggregating = "aggregating"
+	kindTimers      = "timers"
+	kindSplit       = "split"
+	kindUnion       = "union"
+	kindBroadcast   = "broadcast"
 )
 
 // stateInfo describes one state: what its records mean.
@@ -29,11 +38,29 @@ type stateInfo struct {
 	sub   string      // for maps, of the key inside the map
 	codec string      // ID of a user's codec, else ""
 	typ   *codec.Type // of a value, an element or a map's values, if the codec is derived
+	traits
 }
 
-// append appends the description as an array of name, kind, key, sub (nil if none), codec, type (nil if none).
+// traits are what most states do not have. Each is zero where it does not apply, and is then not written.
+type traits struct {
+	namespace string // keygroups.Hasher.Type of the namespace, if keys have one
+	stamped   bool   // values, elements or a map's values carry the time of their last update
+	version   uint64 // of the value type, counted by the program
+	domain    string // of timers: which time they are due by
+	tasks     uint64 // of operator state: how many tasks there were
+}
+
+// append appends the description as an array of name, kind, key, sub (nil if none), codec, type (nil if none) and, only if
+// there are any, traits.
 func (i *stateInfo) append(dst []byte) []byte {
-	dst = wire.AppendArrayLen(dst, 6)
+	if n := i.traits.count(); n > 0 {
+		dst = wire.AppendArrayLen(dst, 7)
+		return i.traits.append(i.appendParts(dst), n)
+	}
+	return i.appendParts(wire.AppendArrayLen(dst, 6))
+}
+
+func (i *stateInfo) appendParts(dst []byte) []byte {
 	dst = wire.AppendString(dst, i.name)
 	dst = wire.AppendString(dst, i.kind)
 	dst = wire.AppendString(dst, i.key)
@@ -49,29 +76,123 @@ func (i *stateInfo) append(dst []byte) []byte {
 	return i.typ.Append(dst)
 }
 
-// same reports whether two descriptions give records the same meaning. Names are not compared.
-func (i *stateInfo) same(o *stateInfo) bool { return i.related(o) && i.typ.Equal(o.typ) }
+// The names of traits in a schema, in the order they are written.
+const (
+	traitNamespace = "namespace"
+	traitStamped   = "stamped"
+	traitVersion   = "version"
+	traitDomain    = "domain"
+	traitTasks     = "tasks"
+)
 
-// related reports whether two descriptions differ at most in the type of their values. Keys never change.
+func (t *traits) count() (n int) {
+	for _, has := range []bool{t.namespace != "", t.stamped, t.version != 0, t.domain != "", t.tasks != 0} {
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
+// append appends the n traits there are as an array of alternating names and values.
+func (t *traits) append(dst []byte, n int) []byte {
+	dst = wire.AppendArrayLen(dst, 2*n)
+	if t.namespace != "" {
+		dst = wire.AppendString(wire.AppendString(dst, traitNamespace), t.namespace)
+	}
+	if t.stamped {
+		dst = wire.AppendBool(wire.AppendString(dst, traitStamped), true)
+	}
+	if t.version != 0 {
+		dst = wire.AppendUint(wire.AppendString(dst, traitVersion), t.version)
+	}
+	if t.domain != "" {
+		dst = wire.AppendString(wire.AppendString(dst, traitDomain), t.domain)
+	}
+	if t.tasks != 0 {
+		dst = wire.AppendUint(wire.AppendString(dst, traitTasks), t.tasks)
+	}
+	return dst
+}
+
+// readTraits reads what append wrote: each at most once, in that order, none that says nothing.
+func readTraits(r *wire.Reader) (t traits) {
+	n := r.ArrayLen()
+	if n == 0 || n%2 != 0 {
+		r.Fail(fmt.Errorf("traits of %d parts", n))
+	}
+	order := []string{traitNamespace, traitStamped, traitVersion, traitDomain, traitTasks}
+	for i := 0; i < n/2 && r.Err() == nil; i++ {
+		name := r.String()
+		at := slices.Index(order, name)
+		if at < 0 {
+			r.Fail(fmt.Errorf("an unknown or repeated trait of a state"))
+			return t
+		}
+		order = order[at+1:]
+		switch name {
+		case traitNamespace:
+			t.namespace = r.String()
+		case traitStamped:
+			t.stamped = r.Bool()
+		case traitVersion:
+			t.version = r.Uint()
+		case traitDomain:
+			t.domain = r.String()
+		case traitTasks:
+			t.tasks = r.Uint()
+		}
+	}
+	if r.Err() == nil && t.count() != n/2 {
+		r.Fail(fmt.Errorf("a trait of a state that says nothing"))
+	}
+	return t
+}
+
+// same reports whether two descriptions give records the same meaning. Names are not compared.
+func (i *stateInfo) same(o *stateInfo) bool {
+	return i.related(o) && i.typ.Equal(o.typ) && i.stamped == o.stamped && i.version == o.version
+}
+
+// related reports whether two descriptions differ at most in the type of their values, its version, and whether they are
+// stamped. Keys and namespaces never change.
 func (i *stateInfo) related(o *stateInfo) bool {
-	return i.kind == o.kind && i.key == o.key && i.sub == o.sub && i.codec == o.codec && (i.typ == nil) == (o.typ == nil)
+	return i.kind == o.kind && i.key == o.key && i.sub == o.sub && i.namespace == o.namespace && i.domain == o.domain &&
+		i.codec == o.codec && (i.typ == nil) == (o.typ == nil)
+}
+
+// kindNames are the kinds as Go names them.
+var kindNames = map[string]string{
+	kindValue: "Value", kindList: "List", kindMap: "Map", kindReducing: "Reducing", kindAggregating: "Aggregating",
+	kindTimers: "Timers", kindSplit: "SplitList", kindUnion: "UnionList", kindBroadcast: "Broadcast",
 }
 
 // String describes the state as Go would write it.
 func (i *stateInfo) String() string {
-	v := fmt.Sprintf("codec %q", i.codec)
-	if i.typ != nil {
-		v = i.typ.String()
+	var params []string
+	if i.key != "" {
+		params = append(params, i.key)
 	}
-	switch i.kind {
-	case kindMap:
-		return fmt.Sprintf("Map[%s, %s, %s]", i.key, i.sub, v)
-	case kindList:
-		return fmt.Sprintf("List[%s, %s]", i.key, v)
-	case kindValue:
-		return fmt.Sprintf("Value[%s, %s]", i.key, v)
+	if i.namespace != "" {
+		params = []string{fmt.Sprintf("NamespacedKey[%s, %s]", i.key, i.namespace)}
 	}
-	return fmt.Sprintf("%s[%s, %s]", i.kind, i.key, v)
+	if i.sub != "" {
+		params = append(params, i.sub)
+	}
+	switch {
+	case i.typ != nil:
+		params = append(params, i.typ.String())
+	case i.codec != "":
+		params = append(params, fmt.Sprintf("codec %q", i.codec))
+	}
+	s := fmt.Sprintf("%s[%s]", cmp.Or(kindNames[i.kind], i.kind), strings.Join(params, ", "))
+	if i.version != 0 {
+		s += fmt.Sprintf(" version %d", i.version)
+	}
+	if i.stamped {
+		s += " with TTL"
+	}
+	return s
 }
 
 // mismatch is the error of a state that was written otherwise than it is registered.
@@ -115,8 +236,9 @@ func readSchema(b []byte) ([]*stateInfo, error) {
 }
 
 func readInfo(r *wire.Reader) (*stateInfo, error) {
-	if n := r.ArrayLen(); n != 6 {
-		r.Fail(fmt.Errorf("a state's description has %d parts, not 6", n))
+	n := r.ArrayLen()
+	if n != 6 && n != 7 {
+		r.Fail(fmt.Errorf("a state's description has %d parts, not 6 or 7", n))
 		return nil, r.Err()
 	}
 	i := &stateInfo{name: r.String(), kind: r.String(), key: r.String()}
@@ -130,6 +252,9 @@ func readInfo(r *wire.Reader) (*stateInfo, error) {
 			return nil, err
 		}
 		i.typ = t
+	}
+	if n == 7 {
+		i.traits = readTraits(r)
 	}
 	return i, r.Err()
 }
