@@ -3,7 +3,6 @@ package heapbackend
 import (
 	"iter"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -26,9 +25,9 @@ func NewValue[V any, K comparable](b *Backend[K], name string, opts ...Options[V
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(b, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
+	s, err := register(b, c.describe(name, kindValue), layout[V]{
 		append:  c.append,
-		decoder: func(_ *cow.Space, t *codec.Type) (func(*wire.Reader, *V) error, error) { return c.from(t) },
+		decoder: func(_ *cow.Space, written *stateInfo) (func(*wire.Reader, *V) error, error) { return c.from(written) },
 		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil,
 	})
 	if err != nil {
