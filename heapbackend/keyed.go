@@ -194,6 +194,24 @@ func (s *keyed[K, E]) all(yield func(K, *E) bool) {
 	f.all(yield)
 }
 
+// inGroup is all for the entries of one key group.
+func (s *keyed[K, E]) inGroup(group int) func(func(K, *E) bool) {
+	return func(yield func(K, *E) bool) {
+		if !s.core.guard.enter() {
+			s.core.guard.refused()
+			return
+		}
+		view := s.core.space.View()
+		defer view.Release()
+		var f cow.Frozen[K, E]
+		if r := s.core.cfg.Range; r.Contains(group) {
+			f = s.tables[group-r.First].Freeze()
+		}
+		s.core.guard.leave()
+		f.All()(yield)
+	}
+}
+
 // view freezes the tables as they are; it belongs to a Capture of the space.
 func (s *keyed[K, E]) view() *frozenKeyed[K, E] {
 	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], len(s.tables)), first: s.core.cfg.Range.First}
@@ -238,6 +256,15 @@ func (f *frozenKeyed[K, E]) all(yield func(K, *E) bool) {
 			if !yield(k, e) {
 				return
 			}
+		}
+	}
+}
+
+// inGroup is all for the entries of one key group.
+func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, *E) bool) {
+	return func(yield func(K, *E) bool) {
+		if i := group - f.first; i >= 0 && i < len(f.tables) {
+			f.tables[i].All()(yield)
 		}
 	}
 }

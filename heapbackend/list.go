@@ -180,6 +180,32 @@ func (s *List[K, V]) Len(k K) int {
 // All yields every key and its elements as they were when the loop began; otherwise as Value.All.
 func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.all) }
 
+// InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
+func (s *List[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] { return lists(s.inGroup(group)) }
+
+// merge implements Mergeable. A list that is moved whole is not copied.
+func (s *List[K, V]) merge(into, from K) error {
+	c := s.get(from)
+	if c == nil {
+		return s.core.Err()
+	}
+	moved := *c
+	to, inserted, _, err := s.upsert(into)
+	if err != nil {
+		return err
+	}
+	if inserted {
+		*to = moved
+	} else {
+		for v := range moved.all {
+			to.add(s.core.space, *v)
+		}
+	}
+	s.remove(from)
+	s.core.guard.leave()
+	return nil
+}
+
 // At returns the state as it is in a snapshot; see Value.At.
 func (s *List[K, V]) At(snap *Snapshot) (*ListView[K, V], error) {
 	f, err := viewOf(s.keyed, snap)
@@ -209,9 +235,16 @@ func (w *ListView[K, V]) Get(k K) iter.Seq[V] {
 }
 
 // All yields every key and its elements.
-func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] {
+func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return w.lists(w.f.all) }
+
+// InGroup is All for the keys of one key group.
+func (w *ListView[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] {
+	return w.lists(w.f.inGroup(group))
+}
+
+func (w *ListView[K, V]) lists(all func(func(K, *chunks[V]) bool)) iter.Seq2[K, iter.Seq[V]] {
 	return func(yield func(K, iter.Seq[V]) bool) {
-		for k, c := range held(w.snap, w.f.all) {
+		for k, c := range held(w.snap, all) {
 			if !yield(k, heldElements(w.snap, c)) {
 				return
 			}

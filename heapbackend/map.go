@@ -239,11 +239,18 @@ func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 
 // All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
 // loop: they yield nothing once it has ended.
-func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
+func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.each(s.all) }
+
+// InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
+func (s *Map[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
+	return s.each(s.inGroup(group))
+}
+
+func (s *Map[K, MK, V]) each(all func(func(K, *inner[MK, V]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
 		ended := false
 		defer func() { ended = true }()
-		for k, e := range s.all {
+		for k, e := range all {
 			entries := func(yield func(MK, V) bool) {
 				if !ended {
 					e.seq()(yield)
@@ -301,9 +308,16 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 }
 
 // All yields every key and its map.
-func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
+func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return w.each(w.f.all) }
+
+// InGroup is All for the keys of one key group.
+func (w *MapView[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
+	return w.each(w.f.inGroup(group))
+}
+
+func (w *MapView[K, MK, V]) each(all func(func(K, *inner[MK, V]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, e := range held(w.snap, w.f.all) {
+		for k, e := range held(w.snap, all) {
 			if !yield(k, w.entries(e)) {
 				return
 			}
