@@ -29,9 +29,9 @@
 //
 // # Differences from the published generators
 //
-// The proportions, fields, ids, ratios, prices and sizes are the published ones (the suite of Apache Beam, and nexmark-flink). The random numbers are not, so
-// the events of a seed are not theirs either. Long strings are cut from one random text, so that a bid costs no allocation.
-// The prices come from whole-number arithmetic: a seed gives the same events on every platform.
+// The proportions, fields, ids, ratios, prices and sizes are the published ones (the suite of Apache Beam, and nexmark-flink).
+// The random numbers are not, so the events of a seed are not theirs either. Long strings are cut from one random text, so that a
+// bid costs no allocation. The prices come from whole-number arithmetic: a seed gives the same events on every platform.
 //
 // # Concurrency and cost
 //

@@ -94,7 +94,7 @@ func TestEventsArriveWithinTheBoundOutOfOrder(t *testing.T) {
 	for _, bound := range []Millis{0, 1, 7, 100, 3000} {
 		for _, percent := range []int{1, 10, 100} {
 			g := newGenerator(t, Config{
-				Seed: 3, Events: 50_000, OutOfOrder: time.Duration(bound) * time.Millisecond, DelayedPercent: percent,
+				Seed: 3, Events: 20_000, OutOfOrder: time.Duration(bound) * time.Millisecond, DelayedPercent: percent,
 			})
 			shortest, longest, delayed := MaxMillis, MinMillis, 0.0
 			for e := range g.All() {
@@ -109,7 +109,7 @@ func TestEventsArriveWithinTheBoundOutOfOrder(t *testing.T) {
 			if bound <= 7 {
 				require.Equal(t, bound, longest, "the bound is reached")
 			}
-			require.InDelta(t, float64(percent)/100*float64(bound)/float64(bound+1), delayed/50_000, 0.01)
+			require.InDelta(t, float64(percent)/100*float64(bound)/float64(bound+1), delayed/20_000, 0.01)
 		}
 	}
 }

@@ -49,7 +49,11 @@ func TestNoEventIsBeforeTheWatermark(t *testing.T) {
 		for _, partitions := range []int{1, 3, 8} {
 			t.Run(fmt.Sprintf("bound=%v/partitions=%d", bound, partitions), func(t *testing.T) {
 				t.Parallel()
-				g := newGenerator(t, Config{Seed: 11, Events: 30_000, Partitions: partitions, OutOfOrder: bound, DelayedPercent: 50})
+				c := Config{Seed: 11, Events: 8000, Rate: 1000, Partitions: partitions, OutOfOrder: bound, DelayedPercent: 50}
+				if bound <= time.Millisecond {
+					c.Rate = 20_000 // a partition has several events in a millisecond
+				}
+				g := newGenerator(t, c)
 				for p := range partitions {
 					watermarkHolds(t, newReader(t, g, p), bound.Milliseconds())
 				}

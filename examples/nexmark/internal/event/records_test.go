@@ -61,7 +61,7 @@ func TestARatioOfOneMeansNobodyIsHot(t *testing.T) {
 func TestOnlyActivePeopleAndRecentAuctionsAreNamed(t *testing.T) {
 	t.Parallel()
 	ahead := 0
-	c := Config{Seed: 9, Events: 100_000, ActivePeople: 150, InFlightAuctions: 120}
+	c := Config{Seed: 9, Events: 25_000, ActivePeople: 150, InFlightAuctions: 120}
 	for e := range newGenerator(t, c).All() {
 		people, auctions := firstID+newestPerson(e.Index), firstID+newestAuction(e.Index)
 		switch e.Kind {
@@ -112,7 +112,7 @@ func TestAuctionsStayOpenUntilAsManyHaveOpenedAsAreInFlight(t *testing.T) {
 		horizon := float64(100*50/3) * 1000 / float64(rate)
 		var auctions, open, inTime, bids float64
 		expires := map[int64]Millis{}
-		for e := range newGenerator(t, Config{Seed: 4, Events: 200_000, Rate: rate}).All() {
+		for e := range newGenerator(t, Config{Seed: 4, Events: 100_000, Rate: rate}).All() {
 			switch e.Kind {
 			case KindAuction:
 				length := e.Auction.Expires - e.Auction.At
