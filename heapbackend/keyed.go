@@ -41,17 +41,8 @@ func register[K comparable, E any](b *Backend[K], info stateInfo, l layout[E]) (
 	}
 	defer b.guard.leave()
 	info.key = b.keyType
-	if len(info.name) < 1 || len(info.name) > MaxStateName {
-		return nil, fmt.Errorf("%w: %q must have 1 to %d bytes", ErrStateName, info.name, MaxStateName)
-	}
-	if old, _ := b.lookup(info.name); old != nil {
-		if o := old.described(); !o.same(&info) {
-			return nil, fmt.Errorf("%w: %q is registered as %s and cannot be %s too", ErrStateType, info.name, o, &info)
-		}
-		return nil, fmt.Errorf("%w: %q", ErrStateExists, info.name)
-	}
-	if len(b.states)+len(b.carried) >= MaxStates {
-		return nil, fmt.Errorf("%w: a backend holds at most %d states", ErrConfig, MaxStates)
+	if err := b.admit(&info); err != nil {
+		return nil, err
 	}
 	s := &keyed[K, E]{core: &b.core, info: info, keys: b.keys, layout: l}
 	s.pool = s.newPool(b.space)
