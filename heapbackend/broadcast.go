@@ -37,7 +37,9 @@ func NewBroadcast[MK comparable, V any, K comparable](b *Backend[K], name string
 	if err != nil {
 		return nil, err
 	}
-	o, err := b.newOperator(stateInfo{name: name, kind: kindBroadcast, sub: h.Type(), codec: c.id, typ: c.typ})
+	info := c.describe(name, kindBroadcast)
+	info.sub = h.Type()
+	o, err := b.newOperator(info)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +202,7 @@ func (s *Broadcast[MK, V]) stage(written *stateInfo, _ int, entries uint64, reco
 	if !s.info.related(written) {
 		return nil, mismatch(&s.info, written, nil)
 	}
-	decode, err := s.codec.value.from(written.typ)
+	decode, err := s.codec.value.from(written)
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}

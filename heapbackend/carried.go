@@ -1,6 +1,10 @@
 package heapbackend
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // carried is a state of the restored checkpoint that is not registered: it goes into every snapshot as it came.
 //
@@ -107,10 +111,11 @@ func (c *core) claimCarried(s state) error {
 			continue
 		}
 		parts := map[int]content{}
-		for group, g := range old.groups {
+		for _, group := range slices.Sorted(maps.Keys(old.groups)) {
+			g := old.groups[group]
 			part, err := g.stageInto(s, group)
 			if err != nil {
-				return err
+				return fmt.Errorf("key group %d: %w", group, err)
 			}
 			parts[group] = part
 		}

@@ -42,6 +42,25 @@
 // belongs to the state; what Get and All return must not be modified, for a snapshot may share it; Update is the way to
 // modify in place, on a copy where that is needed. Config.VerifyFrozen finds programs that break this.
 //
+// # Evolution
+//
+// A checkpoint outlives the program that wrote it. What a state's values are may change from one program to the next, and
+// is put right when a key group is read, from a snapshot as from bytes, with the same result:
+//
+//	fields of structs added, dropped, moved    matched by name; new ones are zero
+//	integers of another width or sign          read; one that does not fit is refused
+//	float32 to float64                         read
+//	anything else about values                 Options.Version counts it, Options.Migrations say how (Migrate)
+//	kind, key, map key, namespace              refused: register the state under another name
+//
+// A version needs no type of its own: the same type in another unit is a new version too. What was written before a state
+// had a version is version 0. A checkpoint is read as the version it was written in, by name, and taken through one
+// migration after the other; the next checkpoint is of the newest version. Migrations may be dropped when no checkpoint of
+// their version is left.
+//
+// What is refused is a *SchemaError with the name of the state, how it is registered, how it was written, what exactly
+// changed, and what to do. Nothing is installed then, and a carried state stays carried.
+//
 // # Concurrency
 //
 // A backend belongs to one goroutine at a time; use from two at once is detected, most of the time, and makes it refuse

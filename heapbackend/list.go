@@ -4,7 +4,6 @@ import (
 	"iter"
 	"reflect"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -83,13 +82,13 @@ func (c *chunks[V]) all(yield func(*V) bool) {
 }
 
 // NewList registers a list state; see NewValue for the arguments and errors. The Options are those of the elements;
-// Clone is not used, since elements never change.
+// Clone is used only for what a migration returned, since elements never change.
 func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*List[K, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(in, stateInfo{name: name, kind: kindList, codec: c.id, typ: c.typ}, layout[chunks[V]]{
+	s, err := register(in, c.describe(name, kindList), layout[chunks[V]]{
 		append:   c.appendList,
 		decoder:  c.listDecoder,
 		pointers: true, shares: c.clone != nil,
@@ -111,7 +110,7 @@ func (c *valueCodec[V]) appendList(dst []byte, l *chunks[V]) ([]byte, error) {
 	return dst, nil
 }
 
-func (c *valueCodec[V]) listDecoder(space *cow.Space, written *codec.Type) (func(*wire.Reader, *chunks[V]) error, error) {
+func (c *valueCodec[V]) listDecoder(space *cow.Space, written *stateInfo) (func(*wire.Reader, *chunks[V]) error, error) {
 	decode, err := c.from(written)
 	return func(r *wire.Reader, l *chunks[V]) error {
 		for range r.ArrayLen() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
@@ -46,7 +45,9 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 		return nil, err
 	}
 	m := &mapCodec[MK, V]{sub: sub, value: c}
-	s, err := register(in, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
+	info := c.describe(name, kindMap)
+	info.sub = h.Type()
+	s, err := register(in, info, layout[inner[MK, V]]{
 		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
 	})
 	if err != nil {
@@ -82,7 +83,7 @@ func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err err
 	return dst, nil
 }
 
-func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type) (func(*wire.Reader, *inner[MK, V]) error, error) {
+func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo) (func(*wire.Reader, *inner[MK, V]) error, error) {
 	pool := m.newPool(space)
 	decode, err := m.value.from(written)
 	return func(r *wire.Reader, e *inner[MK, V]) error {

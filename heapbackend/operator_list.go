@@ -43,7 +43,7 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	if err != nil {
 		return nil, err
 	}
-	o, err := c.newOperator(stateInfo{name: name, kind: kind, codec: values.id, typ: values.typ})
+	o, err := c.newOperator(values.describe(name, kind))
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (s *OperatorList[V]) stage(written *stateInfo, _ int, entries uint64, recor
 	if !s.info.related(written) {
 		return nil, mismatch(&s.info, written, nil)
 	}
-	decode, err := s.codec.from(written.typ)
+	decode, err := s.codec.from(written)
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}

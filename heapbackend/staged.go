@@ -45,8 +45,8 @@ func (c *core) StageEmpty(group int) (*Staged, error) {
 }
 
 // StageBlock decodes a block that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned then. A
-// state whose value type has changed since is read field by field, by name. The
-// caller has verified the block's checksum; what it holds is checked all the same. It touches nothing of the backend,
+// state whose value type has changed since is read field by field, by name, or migrated. The caller has verified the
+// block's checksum; what it holds is checked all the same. It touches nothing of the backend,
 // keeps neither slice, and may be called from any goroutine, several at once. Memory is bounded by that of the entries
 // present. Errors: ErrCorrupt, ErrSchema, ErrUnknownState, ErrGroup, ErrClosed.
 func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, error) {
@@ -120,9 +120,9 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 
 // StageSnapshot prepares to take a block over from a snapshot, which may be of another backend of the job, with any range
 // that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
-// backends as like may take from it. O(states), unless a state is registered with another Go type: then its entries are
-// encoded and decoded, as is the operator state of another task or of another parallelism. The snapshot must not be
-// released before Install. Errors: ErrMismatch, ErrSchema,
+// backends as like may take from it. O(states), unless a state is registered with another Go type or version: then its
+// entries are encoded and decoded, with the result, or the error, that StageBlock has for their bytes. So is the operator
+// state of another task or of another parallelism. The snapshot must not be released before Install. Errors: ErrMismatch, ErrSchema,
 // ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrFrozen.
 func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	s, err := c.StageEmpty(group)
@@ -172,7 +172,7 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 		}
 		g := carriedFrom(f, group)
 		if s.parts[i], err = g.stageInto(st, group); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("key group %d: %w", group, err)
 		}
 	}
 	return s, nil

@@ -3,7 +3,6 @@ package heapbackend
 import (
 	"iter"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -31,9 +30,9 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(in, stateInfo{name: name, kind: kind, codec: c.id, typ: c.typ}, layout[V]{
+	s, err := register(in, c.describe(name, kind), layout[V]{
 		append:  c.append,
-		decoder: func(_ *cow.Space, t *codec.Type) (func(*wire.Reader, *V) error, error) { return c.from(t) },
+		decoder: func(_ *cow.Space, written *stateInfo) (func(*wire.Reader, *V) error, error) { return c.from(written) },
 		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil,
 	})
 	if err != nil {
