@@ -1,4 +1,4 @@
-package worker
+package child
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/protocol"
+	"github.com/heapstate/heapstate/examples/internal/protocol"
 	"github.com/heapstate/heapstate/recovery"
 )
 
@@ -96,7 +96,7 @@ func TestTheReportsOfAllTasksBecomeOne(t *testing.T) {
 	got := sent(t, b)
 	require.Len(t, got, 1)
 	r := got[0].Recovery
-	require.Equal(t, int64(7), got[0].Bytes)
+	require.Equal(t, int64(7), got[0].Read)
 	require.Equal(t, 2, r.Start)
 	require.Equal(t, uint64(5), r.Checkpoint)
 	require.Equal(t, 3, r.Groups)
@@ -123,7 +123,7 @@ func TestWarningsAreOneLineAndInjectedOnesNone(t *testing.T) {
 	e, b := testEvents(1)
 	log := e.logger()
 	log.Info("nothing")
-	log.Warn("task failed", "error", fmt.Errorf("task: %w", errInjected))
+	log.Warn("task failed", "error", fmt.Errorf("task: %w", ErrInjected))
 	log.Warn("disk\nfull", "path", "x", "stack", "a\nb")
 	got := sent(t, b)
 	require.Len(t, got, 1)

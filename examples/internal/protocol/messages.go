@@ -1,42 +1,47 @@
 package protocol
 
 import (
+	"encoding/json"
 	"time"
-
-	"github.com/heapstate/heapstate/examples/wordcount/internal/input"
 )
 
 // Start says what a worker is to do.
 type Start struct {
-	Dir      string        // see package state
-	Tasks    int           // parallelism
-	Groups   int           // max parallelism
-	Every    time.Duration // between checkpoints
-	Local    []string      // local formats, the most preferred first: "heap", "file"
-	Restarts int           // restarts of failed tasks before the job gives up
-	Limit    int64         // bytes of the input at which the sources wait; see Command
-	List     *input.List
+	Primary   string          // directory of the checkpoints
+	LocalDir  string          // directory of the local copies
+	Tasks     int             // parallelism
+	Groups    int             // max parallelism; 0: what the checkpoints have, else the default
+	Every     time.Duration   // between checkpoints
+	Local     []string        // local formats, the most preferred first: "heap", "file"
+	Restarts  int             // restarts of failed tasks before the job gives up
+	Limit     int64           // amount of input at which the sources wait; see Command
+	Savepoint uint64          // the savepoint to go on from, until there is a newer checkpoint; 0: none
+	Program   json.RawMessage // the program's own part
 }
 
 // Command tells a worker to do something now.
 type Command struct {
-	// Limit is the number of bytes of the input, over all tasks, at which sources wait.
+	// Limit is the amount of input, over all tasks, at which sources wait.
 	Limit int64
 	// Panic makes one keyed task panic, before it processes another record.
 	Panic bool
+	// Stop ends the work with a savepoint.
+	Stop bool
 }
 
-// Event is something that happened in a worker: exactly one field is set, beside Bytes.
+// Event is something that happened in a worker: exactly one field is set, beside Read.
 type Event struct {
-	// Bytes is how much of the input has been read. It goes back when a task starts over.
-	Bytes int64
+	// Read is how much of the input has been read, in the program's unit. It goes back when a task starts over.
+	Read int64
 
 	Checkpoint *Checkpoint `json:",omitempty"`
 	Sealed     uint64      `json:",omitempty"` // the checkpoint whose local copies are complete, in every format
 	Recovery   *Recovery   `json:",omitempty"`
 	First      *First      `json:",omitempty"`
 	Warning    string      `json:",omitempty"`
-	Done       *Done       `json:",omitempty"`
+	Payload    []byte      `json:",omitempty"` // the program's own, in its own form
+	Stopped    uint64      `json:",omitempty"` // the savepoint the worker ended with
+	Done       bool        `json:",omitempty"` // the work is done, and all of it has been said
 	Failed     string      `json:",omitempty"` // the worker ends, and starting it again would not help
 }
 
@@ -81,10 +86,4 @@ type Recovery struct {
 type First struct {
 	Start int
 	At    time.Time
-}
-
-// Done is the end of the work.
-type Done struct {
-	Words    uint64 // in the input
-	Distinct uint64
 }

@@ -8,13 +8,8 @@ import (
 	"os"
 	"os/exec"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/protocol"
-	"github.com/heapstate/heapstate/examples/wordcount/internal/state"
+	"github.com/heapstate/heapstate/examples/internal/protocol"
 )
-
-// WorkerEnv is set in the environment of a worker process: it is what makes this
-// program one.
-const WorkerEnv = "HEAPSTATE_WORDCOUNT_WORKER"
 
 // process is one worker process.
 type process struct {
@@ -24,16 +19,19 @@ type process struct {
 	events   *json.Decoder
 }
 
-// start starts this program again as a worker. The process is to be waited for.
-func start(dir *state.Dir, first *protocol.Start) (*process, error) {
+// start starts this program again as a worker: env is set in its environment. lend, if not nil, may add to the command. The process is to be
+// waited for.
+func start(env string, lend func(*exec.Cmd), first *protocol.Start) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), WorkerEnv+"=1")
+	cmd.Env = append(os.Environ(), env+"=1")
 	cmd.Stderr = os.Stderr
-	dir.Lend(cmd)
+	if lend != nil {
+		lend(cmd)
+	}
 	commands, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

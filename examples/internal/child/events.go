@@ -1,4 +1,4 @@
-package worker
+package child
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/protocol"
+	"github.com/heapstate/heapstate/examples/internal/protocol"
 	"github.com/heapstate/heapstate/recovery"
 )
 
@@ -17,23 +17,22 @@ import (
 type events struct {
 	out   *protocol.Writer
 	tasks int
-	read  func() int64 // bytes of the input
+	read  func() int64 // how much of the input has been read
 
 	mu        sync.Mutex
 	restored  map[int]recovery.RecoveryReport // guarded by mu; by task, of the start under way
 	recovered int                             // guarded by mu; the newest start reported
 	started   int                             // guarded by mu; the newest start with a first record
-	results   map[int]protocol.Done           // guarded by mu; by task
 }
 
 func newEvents(out *protocol.Writer, tasks int) *events {
-	return &events{out: out, tasks: tasks, restored: map[int]recovery.RecoveryReport{}, results: map[int]protocol.Done{}}
+	return &events{out: out, tasks: tasks, restored: map[int]recovery.RecoveryReport{}}
 }
 
 // send writes an event. If the supervisor is gone this process ends soon, so an
 // error has nobody to go to.
 func (e *events) send(event protocol.Event) {
-	event.Bytes = e.read()
+	event.Read = e.read()
 	_ = e.out.Write(event)
 }
 
@@ -50,8 +49,6 @@ func (e *events) progress(ctx context.Context, every time.Duration) {
 		}
 	}
 }
-
-func (e *events) sealed(checkpoint uint64) { e.send(protocol.Event{Sealed: checkpoint}) }
 
 func (e *events) checkpoint(r recovery.CheckpointReport) {
 	c := &protocol.Checkpoint{ID: r.Checkpoint}
@@ -130,27 +127,11 @@ func (e *events) first(start int) {
 	}
 }
 
-// finished notes what a task has counted in the end.
-func (e *events) finished(task int, words, distinct uint64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.results[task] = protocol.Done{Words: words, Distinct: distinct}
-}
-
-func (e *events) done() {
-	e.mu.Lock()
-	total := &protocol.Done{}
-	for _, r := range e.results {
-		total.Words += r.Words
-		total.Distinct += r.Distinct
-	}
-	e.mu.Unlock()
-	e.send(protocol.Event{Done: total})
-}
+func (e *events) done() { e.send(protocol.Event{Done: true}) }
 
 // failed says in one line why the job ended.
 func (e *events) failed(err error) {
-	e.send(protocol.Event{Failed: strings.ReplaceAll(err.Error(), "\n", "; ")})
+	e.send(protocol.Event{Failed: oneLine(err)})
 }
 
 // logger returns a logger whose warnings reach the supervisor.
@@ -169,7 +150,7 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error {
 	expected := false
 	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok {
-			expected = expected || errors.Is(err, errInjected)
+			expected = expected || errors.Is(err, ErrInjected)
 		}
 		if s := a.String(); !strings.Contains(s, "\n") {
 			line.WriteString(" " + s)

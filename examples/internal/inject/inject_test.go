@@ -1,4 +1,4 @@
-package supervise
+package inject
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseInjections(t *testing.T) {
+func TestParse(t *testing.T) {
 	for _, row := range []struct {
 		list string
 		want []Injection
@@ -19,100 +19,100 @@ func TestParseInjections(t *testing.T) {
 		{"losedisk@75%, panic@25%,kill@50%", []Injection{{Panic, 25}, {Kill, 50}, {LoseDisk, 75}}},
 		{"kill@12.5%,panic@12.5%", []Injection{{Kill, 12.5}, {Panic, 12.5}}},
 	} {
-		got, err := ParseInjections(row.list)
+		got, err := Parse(row.list)
 		require.NoError(t, err, row.list)
 		require.Equal(t, row.want, got, row.list)
 	}
 	for _, list := range []string{"kill", "kill@", "kill@50", "kill@0%", "kill@100%", "kill@-1%", "kill@NaN%", "explode@5%", "kill@5%,", "@5%", "none,kill@5%", "kill@x%"} {
-		_, err := ParseInjections(list)
+		_, err := Parse(list)
 		require.ErrorIs(t, err, ErrInjection, list)
 	}
 	require.Equal(t, "kill@12.5%", Injection{Kill, 12.5}.String())
 }
 
 func TestAnInjectionWaitsForACheckpointAndItsLocalCopies(t *testing.T) {
-	s, passed := newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, true)
+	s, passed := NewSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, true)
 	require.Empty(t, passed)
-	require.Equal(t, int64(480), s.limit(), "held before the share until there is a checkpoint")
+	require.Equal(t, int64(480), s.Limit(), "held before the share until there is a checkpoint")
 	s.read = 480
-	_, ok := s.due()
+	_, ok := s.Due()
 	require.False(t, ok)
-	s.checkpoint(1)
-	require.Equal(t, int64(500), s.limit())
-	_, ok = s.due()
+	s.Checkpoint(1)
+	require.Equal(t, int64(500), s.Limit())
+	_, ok = s.Due()
 	require.False(t, ok, "not at its share")
 	s.read = 501
-	_, ok = s.due()
+	_, ok = s.Due()
 	require.False(t, ok, "the local copies are missing")
 	s.sealed = 1
-	got, ok := s.due()
+	got, ok := s.Due()
 	require.True(t, ok)
 	require.Equal(t, Injection{Kill, 50}, got)
-	require.Equal(t, int64(math.MaxInt64), s.limit())
-	_, ok = s.due()
+	require.Equal(t, int64(math.MaxInt64), s.Limit())
+	_, ok = s.Due()
 	require.False(t, ok)
 }
 
 func TestAnInjectionDoesNotWaitForever(t *testing.T) {
-	s, _ := newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, true)
+	s, _ := NewSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, true)
 	s.read = 500
 	for id := range uint64(unsealed) {
-		_, ok := s.due()
+		_, ok := s.Due()
 		require.False(t, ok)
-		s.checkpoint(id + 1)
+		s.Checkpoint(id + 1)
 	}
-	_, ok := s.due()
+	_, ok := s.Due()
 	require.True(t, ok, "local copies that never come")
 
-	s, _ = newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Hour, true)
-	require.Equal(t, int64(500), s.limit())
+	s, _ = NewSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Hour, true)
+	require.Equal(t, int64(500), s.Limit())
 	s.read = 500
-	_, ok = s.due()
+	_, ok = s.Due()
 	require.True(t, ok, "checkpoints that hardly ever come")
 
-	s, _ = newSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, false)
+	s, _ = NewSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, false)
 	s.read = 500
-	s.checkpoint(1)
-	_, ok = s.due()
+	s.Checkpoint(1)
+	_, ok = s.Due()
 	require.True(t, ok, "no local copies at all")
 }
 
 func TestEveryInjectionHasACheckpointOfItsOwn(t *testing.T) {
-	s, _ := newSchedule([]Injection{{Panic, 25}, {Kill, 25}}, 1000, 0, time.Second, false)
+	s, _ := NewSchedule([]Injection{{Panic, 25}, {Kill, 25}}, 1000, 0, time.Second, false)
 	s.read = 300
-	s.checkpoint(1)
-	got, ok := s.due()
+	s.Checkpoint(1)
+	got, ok := s.Due()
 	require.True(t, ok)
 	require.Equal(t, Panic, got.Failure)
-	require.Equal(t, int64(311), s.limit(), "a record has to come along for the panic")
-	s.checkpoint(2)
-	_, ok = s.due()
+	require.Equal(t, int64(311), s.Limit(), "a record has to come along for the panic")
+	s.Checkpoint(2)
+	_, ok = s.Due()
 	require.False(t, ok, "the tasks are not back")
-	s.restarted()
-	_, ok = s.due()
+	s.Restarted()
+	_, ok = s.Due()
 	require.False(t, ok)
-	require.LessOrEqual(t, s.limit(), int64(300), "the second one is past its place: everything waits for a checkpoint")
-	s.checkpoint(3)
-	got, ok = s.due()
+	require.LessOrEqual(t, s.Limit(), int64(300), "the second one is past its place: everything waits for a checkpoint")
+	s.Checkpoint(3)
+	got, ok = s.Due()
 	require.True(t, ok)
 	require.Equal(t, Kill, got.Failure)
 }
 
 func TestInjectionsBeforeTheStartAreDropped(t *testing.T) {
-	s, passed := newSchedule([]Injection{{Panic, 25}, {Kill, 50}}, 1000, 250, time.Second, true)
+	s, passed := NewSchedule([]Injection{{Panic, 25}, {Kill, 50}}, 1000, 250, time.Second, true)
 	require.Equal(t, []Injection{{Panic, 25}}, passed)
 	require.Equal(t, []Injection{{Kill, 50}}, s.pending)
 }
 
 func TestAPanicThatFindsNoRecordHoldsNobodyForever(t *testing.T) {
-	s, _ := newSchedule([]Injection{{Panic, 25}, {Kill, 26}}, 1000, 0, time.Hour, false)
-	s.progress(250)
-	_, ok := s.due()
+	s, _ := NewSchedule([]Injection{{Panic, 25}, {Kill, 26}}, 1000, 0, time.Hour, false)
+	s.Progress(250)
+	_, ok := s.Due()
 	require.True(t, ok)
 	for range hopeless {
-		s.progress(261)
-		require.Equal(t, int64(261), s.limit())
+		s.Progress(261)
+		require.Equal(t, int64(261), s.Limit())
 	}
-	s.progress(261)
-	require.Equal(t, int64(math.MaxInt64), s.limit())
+	s.Progress(261)
+	require.Equal(t, int64(math.MaxInt64), s.Limit())
 }

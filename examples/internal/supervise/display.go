@@ -17,17 +17,22 @@ type Display struct {
 	out, errs   io.Writer
 	bar         *progressbar.ProgressBar // nil: not a terminal
 	total       int64
-	tenth       int64 // the last one shown as a line
+	amount      func(int64) string // an amount of the input, for people
+	tenth       int64              // the last one shown as a line
 	checkpoints int
 }
 
-// NewDisplay returns a display of total bytes of input, of which some have been read.
-func NewDisplay(out io.Writer, errs *os.File, total, read int64) *Display {
-	d := &Display{out: out, errs: errs, total: total}
+// NewDisplay returns a display of a total of input, of which some has been read; amount writes an amount of it. errs may be nil: no
+// progress is shown.
+func NewDisplay(out io.Writer, errs *os.File, total, read int64, amount func(int64) string) *Display {
+	d := &Display{out: out, errs: errs, total: total, amount: amount}
+	if errs == nil {
+		d.errs = io.Discard
+	}
 	if total > 0 {
 		d.tenth = read * 10 / total
 	}
-	if term.IsTerminal(int(errs.Fd())) {
+	if errs != nil && term.IsTerminal(int(errs.Fd())) {
 		d.bar = progressbar.NewOptions64(max(total, 1),
 			progressbar.OptionSetWriter(errs),
 			progressbar.OptionSetWidth(30),
@@ -68,7 +73,7 @@ func (d *Display) Progress(read int64) {
 	}
 	if tenth := read * 10 / d.total; tenth > d.tenth && tenth < 10 {
 		d.tenth = tenth
-		_, _ = fmt.Fprintf(d.errs, "%3d %% of %s, %d checkpoints\n", tenth*10, Bytes(d.total), d.checkpoints)
+		_, _ = fmt.Fprintf(d.errs, "%3d %% of %s, %d checkpoints\n", tenth*10, d.amount(d.total), d.checkpoints)
 	}
 }
 

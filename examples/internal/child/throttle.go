@@ -1,11 +1,11 @@
-package worker
+package child
 
 import (
 	"sync"
 	"sync/atomic"
 )
 
-// throttle holds the sources once a number of bytes of the input has been read,
+// throttle holds the sources once a given amount of the input has been read,
 // so that what happens "at a quarter of the input" happens there on a fast
 // machine too. Sources that wait still send barriers.
 type throttle struct {
@@ -21,7 +21,7 @@ func newThrottle(tasks int, limit int64, reached func()) *throttle {
 	return &throttle{reached: reached, limit: limit, open: make(chan struct{}), tasks: make([]atomic.Int64, tasks)}
 }
 
-// read is the number of bytes of the input that have been read by all tasks.
+// read is how much of the input has been read by all tasks.
 func (t *throttle) read() int64 {
 	var n int64
 	for i := range t.tasks {
@@ -30,7 +30,7 @@ func (t *throttle) read() int64 {
 	return n
 }
 
-// setLimit moves the limit. A limit of the input's size or more holds nobody.
+// setLimit moves the limit. A limit of the whole input or more holds nobody.
 func (t *throttle) setLimit(limit int64) {
 	t.mu.Lock()
 	t.limit = limit
@@ -46,20 +46,22 @@ func (t *throttle) wake() {
 }
 
 // task returns the control of a task's new source, from whose positions the task's count begins anew.
-func (t *throttle) task(index int) *taskThrottle {
+func (t *throttle) task(index int) *Control {
 	t.tasks[index].Store(0)
 	t.wake()
-	return &taskThrottle{throttle: t, index: index}
+	return &Control{throttle: t, index: index}
 }
 
-// taskThrottle is one source's view of the throttle. It is an input.Control.
-type taskThrottle struct {
+// Control is how one source is held, and where it says how far it is. It belongs
+// to the source's goroutine.
+type Control struct {
 	throttle *throttle
 	index    int
 }
 
-// Ready is nil while the limit has not been reached.
-func (t *taskThrottle) Ready() <-chan struct{} {
+// Ready is nil while the limit has not been reached, else a channel that is
+// closed when that may have changed.
+func (t *Control) Ready() <-chan struct{} {
 	t.throttle.mu.Lock()
 	open, held := t.throttle.open, t.throttle.read() >= t.throttle.limit
 	t.throttle.mu.Unlock()
@@ -70,5 +72,5 @@ func (t *taskThrottle) Ready() <-chan struct{} {
 	return open
 }
 
-// Advance counts bytes of the input as read.
-func (t *taskThrottle) Advance(bytes int64) { t.throttle.tasks[t.index].Add(bytes) }
+// Advance counts an amount of the input as read.
+func (t *Control) Advance(amount int64) { t.throttle.tasks[t.index].Add(amount) }

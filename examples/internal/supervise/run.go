@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"time"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/protocol"
-	"github.com/heapstate/heapstate/examples/wordcount/internal/state"
+	"github.com/heapstate/heapstate/examples/internal/inject"
+	"github.com/heapstate/heapstate/examples/internal/protocol"
 )
 
 // spareRestarts is how often tasks, or worker processes, may fail beyond what was
@@ -20,31 +21,44 @@ const resume = "resume"
 
 // Config is what a run does.
 type Config struct {
-	Dir        *state.Dir
-	Start      protocol.Start // Limit and Restarts are set by Run
-	Injections []Injection
-	Read       int64 // bytes of the input before the checkpoint the run begins at
-	Display    *Display
-	Report     *Report // filled in by Run
+	// Env is a variable whose presence in the environment makes this program a worker.
+	Env string
+	// Lend, if not nil, adds to the command of a worker process before it starts.
+	Lend func(*exec.Cmd)
+	// Start is what a worker is to do; Limit, Restarts and Savepoint are set by Run.
+	Start protocol.Start
+	// Rescaled is the number of tasks from the injected inject.Rescale on.
+	Rescaled   int
+	Injections []inject.Injection
+	// Total is the amount of input, and Read how much of it is before the checkpoint the run begins at, both in the unit in
+	// which workers report.
+	Total, Read int64
+	// Payload takes in the program's own messages, in the order in which one worker process sent them; all those of a process
+	// before those of the next. An error ends the run. nil: there are none.
+	Payload func(payload []byte) error
+	// OnCheckpoint, if not nil, is called for every checkpoint.
+	OnCheckpoint func(*protocol.Checkpoint)
+	Display      *Display
+	Record       *Record // filled in by Run
 }
 
-// Run counts: it starts a worker process, breaks it as asked, and starts another
-// when one is gone, until the counts are in the directory. When ctx ends the worker is
-// killed and ctx's error returned; what is in the directory can be gone on from.
+// Run starts a worker process, breaks it as asked, and starts another when one is
+// gone, until the work is done. When ctx ends the worker is killed and ctx's
+// error returned; what is in the directory can be gone on from.
 func Run(ctx context.Context, cfg Config) error {
 	r := &run{Config: cfg, began: time.Now()}
 	r.Start.Restarts = len(cfg.Injections) + spareRestarts
-	var passed []Injection
-	r.schedule, passed = newSchedule(cfg.Injections, cfg.Start.List.Bytes, cfg.Read, cfg.Start.Every, len(cfg.Start.Local) > 0)
+	var passed []inject.Injection
+	r.schedule, passed = inject.NewSchedule(cfg.Injections, cfg.Total, cfg.Read, cfg.Start.Every, len(cfg.Start.Local) > 0)
 	for _, i := range passed {
 		r.Display.Line("%s: passed before; the run goes on at %.1f %%", i, 100*r.share())
 	}
-	if r.Report.ResumedFrom > 0 {
+	if r.Record.ResumedFrom > 0 {
 		r.failure, r.failed = resume, r.began
 	}
 	defer func() {
 		r.Display.Finish()
-		r.Report.Elapsed = time.Since(r.began)
+		r.Record.Elapsed = time.Since(r.began)
 	}()
 	for {
 		done, err := r.worker(ctx)
@@ -58,7 +72,7 @@ func Run(ctx context.Context, cfg Config) error {
 type run struct {
 	Config
 	began    time.Time
-	schedule *schedule
+	schedule *inject.Schedule
 	crashes  int // worker processes that died since the last checkpoint, not by us
 
 	failure string    // the failure that the next recovery follows; "": none
@@ -72,6 +86,8 @@ type run struct {
 	killed   bool              // by us
 	done     bool              // it has finished
 	refused  string            // why it gave up
+	fault    error             // of Config.Payload
+	stopped  bool              // it has ended with a savepoint
 	recovery *Recovery         // not shown yet: its first record is missing
 	firsts   map[int]time.Time // first records, by start
 }
@@ -79,18 +95,20 @@ type run struct {
 // worker runs one worker process to its end. done says that the count is complete; no error and not
 // done means that another process has to go on.
 func (r *run) worker(ctx context.Context) (done bool, err error) {
-	r.schedule.restarted()
-	r.limit = r.schedule.limit()
-	r.live, r.killed, r.refused, r.recovery, r.firsts = false, false, "", nil, map[int]time.Time{}
+	r.schedule.Restarted()
+	r.limit = r.schedule.Limit()
+	r.live, r.killed, r.stopped, r.refused, r.recovery, r.firsts = false, false, false, "", nil, map[int]time.Time{}
 	first := r.Start
 	first.Limit = r.limit
-	if r.process, err = start(r.Dir, &first); err != nil {
+	if r.process, err = start(r.Env, r.Lend, &first); err != nil {
 		return false, err
 	}
 	r.follow(ctx)
 	exit := r.process.wait()
 	r.showRecovery()
 	switch {
+	case r.fault != nil:
+		return false, r.fault
 	case r.done:
 		return true, nil
 	case ctx.Err() != nil:
@@ -99,6 +117,9 @@ func (r *run) worker(ctx context.Context) (done bool, err error) {
 		return false, errors.New(r.refused)
 	case r.killed:
 		return false, r.loseDisk()
+	case r.stopped:
+		r.Start.Tasks = r.Rescaled
+		return false, nil
 	}
 	r.crashes++
 	if r.crashes > spareRestarts {
@@ -115,7 +136,7 @@ func (r *run) loseDisk() error {
 		return nil
 	}
 	r.lost = false
-	return os.RemoveAll(r.Dir.Local())
+	return os.RemoveAll(r.Start.LocalDir)
 }
 
 // follow handles the worker's events until there are no more, which is when the process has ended.
@@ -162,28 +183,41 @@ func (r *run) event(e *protocol.Event) {
 	case e.Checkpoint != nil:
 		r.checkpoint(e.Checkpoint)
 	case e.Sealed > 0:
-		r.schedule.sealed = max(r.schedule.sealed, e.Sealed)
+		r.schedule.Sealed(e.Sealed)
 	case e.Warning != "":
 		r.warn(e.Warning)
 	case e.Failed != "":
 		r.refused = e.Failed
-	case e.Done != nil:
+	case e.Payload != nil:
+		r.payload(e.Payload)
+	case e.Stopped > 0:
+		r.stopped, r.Start.Savepoint = true, e.Stopped
+	case e.Done:
 		r.done = true
-		r.Report.Result.Words, r.Report.Result.Distinct = e.Done.Words, e.Done.Distinct
 	}
 	if r.live {
-		r.schedule.progress(e.Bytes)
-		r.Display.Progress(e.Bytes)
+		r.schedule.Progress(e.Read)
+		r.Display.Progress(e.Read)
+	}
+}
+
+func (r *run) payload(b []byte) {
+	if r.Payload == nil || r.fault != nil {
+		return
+	}
+	if r.fault = r.Payload(b); r.fault != nil {
+		r.killed = true
+		r.process.kill()
 	}
 }
 
 // steer lets the next failure happen if its time has come, and moves the limit.
 func (r *run) steer() {
-	if !r.live || r.done {
+	if !r.live || r.done || r.stopped {
 		return
 	}
-	injection, due := r.schedule.due()
-	limit := r.schedule.limit()
+	injection, due := r.schedule.Due()
+	limit := r.schedule.Limit()
 	if due {
 		r.inject(injection, limit)
 	} else if limit != r.limit {
@@ -192,18 +226,22 @@ func (r *run) steer() {
 	r.limit = limit
 }
 
-func (r *run) inject(i Injection, limit int64) {
+func (r *run) inject(i inject.Injection, limit int64) {
 	r.showRecovery()
 	r.failure, r.failed = string(i.Failure), time.Now()
-	r.Report.Injected = append(r.Report.Injected, Injected{i.String(), time.Since(r.began), r.share()})
+	r.Record.Injected = append(r.Record.Injected, Injected{i.String(), time.Since(r.began), r.share()})
 	switch i.Failure {
-	case Panic:
+	case inject.Panic:
 		r.process.command(protocol.Command{Limit: limit, Panic: true})
 		r.Display.Line("%s: a keyed task panics", i)
 		return
-	case Kill:
+	case inject.Rescale:
+		r.process.command(protocol.Command{Limit: limit, Stop: true})
+		r.Display.Line("%s: the job stops with a savepoint; then %d tasks", i, r.Rescaled)
+		return
+	case inject.Kill:
 		r.Display.Line("%s: the worker process (%d) is killed", i, r.process.cmd.Process.Pid)
-	case LoseDisk:
+	case inject.LoseDisk:
 		r.lost = true
 		r.Display.Line("%s: the worker process (%d) is killed, and its local disk lost", i, r.process.cmd.Process.Pid)
 	}
@@ -212,19 +250,22 @@ func (r *run) inject(i Injection, limit int64) {
 }
 
 func (r *run) checkpoint(c *protocol.Checkpoint) {
-	r.Report.Checkpoints = append(r.Report.Checkpoints, Checkpoint{*c, time.Since(r.began), r.share()})
+	r.Record.Checkpoints = append(r.Record.Checkpoints, Checkpoint{*c, time.Since(r.began), r.share()})
+	if r.OnCheckpoint != nil {
+		r.OnCheckpoint(c)
+	}
 	if c.Error != "" {
 		return
 	}
 	r.crashes = 0
-	r.schedule.checkpoint(c.ID)
+	r.schedule.Checkpoint(c.ID)
 	r.Display.Checkpoint()
 }
 
 // recovered notes a start of all tasks. The very first one of a job is no recovery.
 func (r *run) recovered(c *protocol.Recovery) {
 	r.live = true
-	r.schedule.restarted()
+	r.schedule.Restarted()
 	if c.Cause == "" && r.failure == "" {
 		return
 	}
@@ -257,20 +298,20 @@ func (r *run) showRecovery() {
 		v.FirstRecord = at.Sub(r.began) - v.After
 		after = fmt.Sprintf("first record %s after the %s", v.FirstRecord.Round(100*time.Microsecond), since)
 	}
-	r.Report.Recoveries = append(r.Report.Recoveries, *v)
+	r.Record.Recoveries = append(r.Record.Recoveries, *v)
 	r.Display.Line("%s: recovered from %s; %s", v.Failure, v.Summary, after)
 	r.Display.Grid(v.Grid)
 }
 
 func (r *run) warn(line string) {
-	r.Report.Warnings = append(r.Report.Warnings, line)
+	r.Record.Warnings = append(r.Record.Warnings, line)
 	r.Display.Line("warning: %s", line)
 }
 
 // share is the part of the input that has been read.
 func (r *run) share() float64 {
-	if total := r.Start.List.Bytes; total > 0 {
-		return float64(r.schedule.read) / float64(total)
+	if r.Total > 0 {
+		return float64(r.schedule.Read()) / float64(r.Total)
 	}
 	return 1
 }
