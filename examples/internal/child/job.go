@@ -34,14 +34,20 @@ func (c *Child) Run(ctx context.Context, p *Program) (err error) {
 	if err != nil {
 		return err
 	}
-	ended, end := context.WithCancel(ctx)
-	defer end()
+	ended, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	stopped := make(chan uint64, 1)
-	go func() { stopped <- c.stopOnDemand(ctx, ended, job) }() // returns soon after end
-	if err := job.Run(ctx, p.Task); err != nil {
+	go func() { // returns soon after end
+		savepoint, err := c.stopOnDemand(ctx, ended, job)
+		if err != nil {
+			end(err)
+		}
+		stopped <- savepoint
+	}()
+	if err := job.Run(ended, p.Task); err != nil {
 		return err
 	}
-	end()
+	end(nil)
 	if savepoint := <-stopped; savepoint > 0 {
 		c.events.send(protocol.Event{Stopped: savepoint})
 		return nil
@@ -60,14 +66,16 @@ func (c *Child) job(ctx context.Context, p *Program, store primary.Store) (*reco
 	if err != nil {
 		return nil, err
 	}
+	// A job that goes on from a savepoint has another name. Under the same one it would go on from a periodic checkpoint that
+	// was under way beside the savepoint and completed after it.
 	var from *primary.Manifest
 	if c.Start.Savepoint > 0 {
-		if from, err = primary.LoadSavepoint(ctx, store, p.Name, c.Start.Savepoint); err != nil {
+		if from, err = primary.LoadSavepoint(ctx, store, nameAfter(p.Name, c.Start.Stops-1), c.Start.Savepoint); err != nil {
 			return nil, err
 		}
 	}
 	return recovery.NewJob(recovery.Config{
-		Name:     p.Name,
+		Name:     nameAfter(p.Name, c.Start.Stops),
 		Operator: p.Operator,
 		Tasks:    c.Start.Tasks,
 		M:        c.Start.Groups,
@@ -76,8 +84,11 @@ func (c *Child) job(ctx context.Context, p *Program, store primary.Store) (*reco
 		Worker:   "worker", // the same in the next process, which so finds the files of this one
 		Every:    c.Start.Every,
 		From:     from,
-		Region:   recovery.RestartAll, // the tasks exchange records
-		Restart:  recovery.Fixed{Attempts: c.Start.Restarts, Delay: restartDelay},
+
+		SharedStore: c.Start.Stops > 0,
+
+		Region:  recovery.RestartAll, // the tasks exchange records
+		Restart: recovery.Fixed{Attempts: c.Start.Restarts, Delay: restartDelay},
 
 		TolerableFailures: tolerable,
 		Logger:            c.events.logger(),
@@ -91,29 +102,36 @@ func (c *Child) job(ctx context.Context, p *Program, store primary.Store) (*reco
 	})
 }
 
+// nameAfter is the name of a job after a number of stops.
+func nameAfter(name string, stops int) string {
+	if stops == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, stops)
+}
+
 // stopOnDemand stops the job with a savepoint when the supervisor says so, and
-// returns the savepoint; 0 when the job has ended first. A stop that has begun is never given up
+// returns the savepoint; 0 when the job has ended first, an error when it cannot be stopped. A stop that has begun is never given up
 // because the job ends: that is what it looks like when it succeeds.
-func (c *Child) stopOnDemand(ctx, ended context.Context, job *recovery.Job) uint64 {
+func (c *Child) stopOnDemand(ctx, ended context.Context, job *recovery.Job) (uint64, error) {
 	select {
 	case <-ended.Done():
-		return 0
+		return 0, nil
 	case <-c.stop:
 	}
 	var err error
 	for range stopTries {
 		var m *primary.Manifest
 		if m, err = job.Stop(ctx, true); err == nil {
-			return m.Checkpoint
+			return m.Checkpoint, nil
 		}
 		select {
 		case <-ended.Done():
-			return 0
+			return 0, nil
 		case <-time.After(stopDelay): // tasks that were starting over are back
 		}
 	}
-	c.events.send(protocol.Event{Warning: "the job was not stopped: " + oneLine(err)})
-	return 0
+	return 0, fmt.Errorf("stop with a savepoint: %w", err)
 }
 
 // formats are the local copies that were asked for.

@@ -52,8 +52,13 @@ func Parse(list string) ([]Injection, error) {
 		}
 		out = append(out, i)
 	}
-	slices.SortStableFunc(out, func(a, b Injection) int { return cmp.Compare(a.Percent, b.Percent) })
-	return out, nil
+	return Sort(out), nil
+}
+
+// Sort sorts injections by share, in place, those of one share in their order, and returns them.
+func Sort(list []Injection) []Injection {
+	slices.SortStableFunc(list, func(a, b Injection) int { return cmp.Compare(a.Percent, b.Percent) })
+	return list
 }
 
 func parseOne(item string) (Injection, error) {

@@ -116,3 +116,16 @@ func TestAPanicThatFindsNoRecordHoldsNobodyForever(t *testing.T) {
 	s.Progress(261)
 	require.Equal(t, int64(math.MaxInt64), s.Limit())
 }
+
+func TestNothingMoreIsReadBeforeARescale(t *testing.T) {
+	s, _ := NewSchedule([]Injection{{Rescale, 50}}, 1000, 0, time.Hour, false)
+	s.Progress(510)
+	_, ok := s.Due()
+	require.True(t, ok)
+	for range hopeless + 1 {
+		s.Progress(510)
+		require.Equal(t, int64(510), s.Limit())
+	}
+	s.Restarted()
+	require.Equal(t, int64(math.MaxInt64), s.Limit())
+}

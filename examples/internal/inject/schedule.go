@@ -36,6 +36,7 @@ type Schedule struct {
 	failing bool  // an injection is happening: the tasks are not back yet
 	failed  int64 // how much had been read when it happened
 	waited  int   // events since then
+	held    bool  // it is one during which nothing more is to be read
 }
 
 // NewSchedule returns the schedule of injections, sorted by share, in total of input, in any unit, of which read has been read. The
@@ -60,7 +61,7 @@ func (s *Schedule) at(i Injection) int64 { return int64(i.Percent / 100 * float6
 // Restarted notes that all tasks have their state again, or that a new process is about to start.
 func (s *Schedule) Restarted() {
 	s.completed, s.complete, s.sealed = 0, 0, 0
-	s.failing, s.waited = false, 0
+	s.failing, s.held, s.waited = false, false, 0
 }
 
 // Checkpoint notes a checkpoint that completed.
@@ -86,6 +87,9 @@ func (s *Schedule) Progress(read int64) {
 
 // Limit is where the sources have to wait.
 func (s *Schedule) Limit() int64 {
+	if s.held {
+		return s.failed
+	}
 	if len(s.pending) == 0 {
 		return math.MaxInt64
 	}
@@ -114,6 +118,6 @@ func (s *Schedule) Due() (Injection, bool) {
 	}
 	next := s.pending[0]
 	s.pending = s.pending[1:]
-	s.failing, s.failed, s.waited = true, s.read, 0
+	s.failing, s.failed, s.waited, s.held = true, s.read, 0, next.Failure == Rescale
 	return next, true
 }

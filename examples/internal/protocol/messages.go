@@ -15,7 +15,8 @@ type Start struct {
 	Local     []string        // local formats, the most preferred first: "heap", "file"
 	Restarts  int             // restarts of failed tasks before the job gives up
 	Limit     int64           // amount of input at which the sources wait; see Command
-	Savepoint uint64          // the savepoint to go on from, until there is a newer checkpoint; 0: none
+	Stops     int             // how often the job was stopped with a savepoint before; each time it goes on under another name
+	Savepoint uint64          // the savepoint it was last stopped with; 0: it has a newer checkpoint, or was never stopped
 	Program   json.RawMessage // the program's own part
 }
 
@@ -25,7 +26,7 @@ type Command struct {
 	Limit int64
 	// Panic makes one keyed task panic, before it processes another record.
 	Panic bool
-	// Stop ends the work with a savepoint.
+	// Stop ends the work with a savepoint. The sources have to be held at Limit.
 	Stop bool
 }
 

@@ -25,7 +25,7 @@ type Config struct {
 	Env string
 	// Lend, if not nil, adds to the command of a worker process before it starts.
 	Lend func(*exec.Cmd)
-	// Start is what a worker is to do; Limit, Restarts and Savepoint are set by Run.
+	// Start is what a worker is to do; Limit, Restarts, Stops and Savepoint are set by Run.
 	Start protocol.Start
 	// Rescaled is the number of tasks from the injected inject.Rescale on.
 	Rescaled   int
@@ -119,6 +119,7 @@ func (r *run) worker(ctx context.Context) (done bool, err error) {
 		return false, r.loseDisk()
 	case r.stopped:
 		r.Start.Tasks = r.Rescaled
+		r.crashes = 0
 		return false, nil
 	}
 	r.crashes++
@@ -192,6 +193,7 @@ func (r *run) event(e *protocol.Event) {
 		r.payload(e.Payload)
 	case e.Stopped > 0:
 		r.stopped, r.Start.Savepoint = true, e.Stopped
+		r.Start.Stops++
 	case e.Done:
 		r.done = true
 	}
@@ -258,6 +260,7 @@ func (r *run) checkpoint(c *protocol.Checkpoint) {
 		return
 	}
 	r.crashes = 0
+	r.Start.Savepoint = 0 // the worker that went on from it has a checkpoint of its own
 	r.schedule.Checkpoint(c.ID)
 	r.Display.Checkpoint()
 }
