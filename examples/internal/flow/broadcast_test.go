@@ -101,29 +101,33 @@ func TestARecordForAllTasksComesToEachInOrder(t *testing.T) {
 		})
 	}
 	running.Wait()
-	for to, task := range all {
-		got := make([][]int, tasks)
-		for _, v := range task.got {
-			got[v/stride] = append(got[v/stride], v%stride)
-		}
-		var want []int
-		for n := range limit {
-			if isMark(n) || n%tasks == to {
-				want = append(want, n)
-			}
-		}
-		for from := range tasks {
-			require.Equal(t, want, got[from], "from %d to %d", from, to)
-		}
+	for _, task := range all {
+		task.requireInOrder(t)
 	}
 	require.NotEmpty(t, all[0].parts)
-	for id, part := range all[0].parts {
+	for id := range all[0].parts {
 		for from := range tasks {
 			marks := (all[from].parts[id].next + 9) / 10
 			for _, task := range all {
 				require.Equal(t, marks, task.parts[id].marks[from], "checkpoint %d", id)
 			}
 		}
-		require.Len(t, part.marks, tasks)
+	}
+}
+
+// requireInOrder checks that the task got its records and all marks of each source, once and in order.
+func (t *markedTask) requireInOrder(tb testing.TB) {
+	got := make([][]int, t.tasks)
+	for _, v := range t.got {
+		got[v/stride] = append(got[v/stride], v%stride)
+	}
+	var want []int
+	for n := range t.limit {
+		if isMark(n) || n%t.tasks == t.index {
+			want = append(want, n)
+		}
+	}
+	for from := range t.tasks {
+		require.Equal(tb, want, got[from], "from %d to %d", from, t.index)
 	}
 }
