@@ -124,23 +124,32 @@ func held[K, V any](s *Snapshot, all func(func(K, *V) bool)) func(func(K, *V) bo
 
 // viewOf returns what snap holds of s.
 func viewOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*viewed[K, E], error) {
-	p, err := snap.acquire()
+	f, err := frozenIn(snap, s.info.name, func(f *frozenKeyed[K, E]) bool { return f.state == s })
 	if err != nil {
 		return nil, err
 	}
+	return &viewed[K, E]{f, snap}, nil
+}
+
+// frozenIn returns what snap holds of the state of that name; mine says whether it is the caller's.
+func frozenIn[F frozen](snap *Snapshot, name string, mine func(F) bool) (none F, err error) {
+	p, err := snap.acquire()
+	if err != nil {
+		return none, err
+	}
 	defer p.view.Release()
 	for _, f := range p.states {
-		if f.described().name != s.info.name {
+		if f.described().name != name {
 			continue
 		}
-		if same, ok := f.(*frozenKeyed[K, E]); ok && same.state == s {
-			return &viewed[K, E]{same, snap}, nil
+		if same, ok := f.(F); ok && mine(same) {
+			return same, nil
 		}
 		if _, before := f.(*carried); !before {
-			return nil, fmt.Errorf("%w: state %q", ErrMismatch, s.info.name)
+			return none, fmt.Errorf("%w: state %q", ErrMismatch, name)
 		}
 	}
-	return nil, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, s.info.name)
+	return none, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, name)
 }
 
 // Entries returns the number of entries of a key group over all states, 0 for a group outside the range and for a

@@ -73,13 +73,19 @@ func newMachine() *machine {
 	return m
 }
 
-func (m *machine) insert(t *rapid.T, x item) {
+// tester is what the checks need of a *testing.T or a *rapid.T.
+type tester interface {
+	require.TestingT
+	Fatalf(format string, args ...any)
+}
+
+func (m *machine) insert(t tester, x item) {
 	var added bool
 	m.want, added = m.want.insert(x)
 	require.Equal(t, added, m.tree.Insert(&x))
 }
 
-func (m *machine) delete(t *rapid.T, x item) {
+func (m *machine) delete(t tester, x item) {
 	var was bool
 	m.want, was = m.want.delete(x)
 	require.Equal(t, was, m.tree.Delete(&x))
@@ -100,7 +106,7 @@ func (m *machine) check(t *rapid.T) {
 	}
 }
 
-func equal(t *rapid.T, f *Frozen[key], want model) {
+func equal(t tester, f *Frozen[key], want model) {
 	require.Equal(t, len(want), f.Len())
 	i := 0
 	f.All(func(x *item) bool {
@@ -122,15 +128,15 @@ func equal(t *rapid.T, f *Frozen[key], want model) {
 }
 
 // sound checks the invariants of nodes.
-func sound(t *rapid.T, m *machine) {
+func sound(t tester, m *machine) {
 	if m.tree.root == nil {
 		return
 	}
 	var walk func(n *node[key], low, high *item) int // and returns the height
 	walk = func(n *node[key], low, high *item) (height int) {
-		require.NotEmpty(t, n.items)
-		require.LessOrEqual(t, len(n.items), m.kind.most)
-		require.LessOrEqual(t, cap(n.items), m.kind.most)
+		if len(n.items) == 0 || len(n.items) > m.kind.most || cap(n.items) > m.kind.most {
+			t.Fatalf("a node of %d items with room for %d", len(n.items), cap(n.items))
+		}
 		for i := range n.items {
 			x := &n.items[i]
 			if i == 0 && n.kids != nil {
@@ -144,7 +150,9 @@ func sound(t *rapid.T, m *machine) {
 		if n.kids == nil {
 			return 1
 		}
-		require.Len(t, n.kids, len(n.items))
+		if len(n.kids) != len(n.items) {
+			t.Fatalf("%d kids with %d items", len(n.kids), len(n.items))
+		}
 		for i, kid := range n.kids {
 			low, high := &n.items[i], high
 			if i == 0 {
@@ -154,9 +162,13 @@ func sound(t *rapid.T, m *machine) {
 				high = &n.items[i+1]
 			}
 			h := walk(kid, low, high)
-			require.True(t, height == 0 || height == h, "all leaves are at one depth")
+			if height != 0 && height != h {
+				t.Fatalf("leaves at different depths")
+			}
 			height = h
-			require.LessOrEqual(t, kid.epoch, n.epoch, "what is below a node was not written after it")
+			if kid.epoch > n.epoch {
+				t.Fatalf("a node was written after the one above it")
+			}
 		}
 		return height + 1
 	}

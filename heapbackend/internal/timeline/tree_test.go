@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,6 +52,25 @@ func TestATreeThatShrinksGivesMemoryBack(t *testing.T) {
 	require.Equal(t, n/100, tree.Len())
 	_, room := nodes(tree.root)
 	require.Less(t, room, 10*n/100)
+}
+
+// TestRunsThatEmptyAndFillAgain deletes runs of items and fills some of the gaps, so that first bounds are wrong when inner
+// nodes join.
+func TestRunsThatEmptyAndFillAgain(t *testing.T) {
+	const seed, times = 1, 3000
+	r := rand.New(rand.NewPCG(seed, seed))
+	m := newMachine()
+	for range 150 {
+		start, n := r.IntN(times), r.IntN(times/2)
+		for at := start; at < start+n; at++ {
+			m.delete(t, item{At: int64(at)})
+		}
+		for range r.IntN(n + 1) {
+			m.insert(t, item{At: int64(start + r.IntN(n))})
+		}
+		equal(t, &m.tree.Frozen, m.want)
+		sound(t, m)
+	}
 }
 
 func TestOnlyWhatAViewSeesIsCopied(t *testing.T) {
