@@ -203,6 +203,9 @@ func (m *machine) taken(t *rapid.T) *machine {
 	}
 	r.space.View()
 	r.tree.Take(filled.tree)
+	if r.tree.root != nil {
+		require.Equal(t, r.space.Epoch(), r.tree.root.epoch, "the view before does not see it")
+	}
 	r.want, r.old = filled.want, append(slices.Clone(m.old), m)
 	sound(t, r)
 	return r
