@@ -124,14 +124,11 @@ func (s *Broadcast[MK, V]) Len() int {
 
 // At returns the state as it is in a snapshot; see Value.At.
 func (s *Broadcast[MK, V]) At(snap *Snapshot) (*BroadcastView[MK, V], error) {
-	f, err := frozenIn(snap, &s.info, func(f frozen) bool {
-		b, ok := f.(*frozenBroadcast[MK, V])
-		return ok && b.state == s
-	})
+	f, err := frozenIn(snap, s.info.name, func(f *frozenBroadcast[MK, V]) bool { return f.state == s })
 	if err != nil {
 		return nil, err
 	}
-	return &BroadcastView[MK, V]{f: f.(*frozenBroadcast[MK, V]), snap: snap}, nil
+	return &BroadcastView[MK, V]{f: f, snap: snap}, nil
 }
 
 // BroadcastView is a Broadcast as it was at a capture; see ValueView.

@@ -105,14 +105,11 @@ func (s *OperatorList[V]) Len() int {
 
 // At returns the list as it is in a snapshot; see Value.At.
 func (s *OperatorList[V]) At(snap *Snapshot) (*OperatorListView[V], error) {
-	f, err := frozenIn(snap, &s.info, func(f frozen) bool {
-		l, ok := f.(*frozenList[V])
-		return ok && l.state == s
-	})
+	f, err := frozenIn(snap, s.info.name, func(f *frozenList[V]) bool { return f.state == s })
 	if err != nil {
 		return nil, err
 	}
-	return &OperatorListView[V]{list: f.(*frozenList[V]).list, snap: snap}, nil
+	return &OperatorListView[V]{list: f.list, snap: snap}, nil
 }
 
 // OperatorListView is an OperatorList as it was at a capture; see ValueView.

@@ -142,35 +142,32 @@ func held[K, V any](s *Snapshot, all func(func(K, *V) bool)) func(func(K, *V) bo
 
 // viewOf returns what snap holds of s.
 func viewOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*viewed[K, E], error) {
-	f, err := frozenIn(snap, &s.info, func(f frozen) bool {
-		k, ok := f.(*frozenKeyed[K, E])
-		return ok && k.state == s
-	})
+	f, err := frozenIn(snap, s.info.name, func(f *frozenKeyed[K, E]) bool { return f.state == s })
 	if err != nil {
 		return nil, err
 	}
-	return &viewed[K, E]{f.(*frozenKeyed[K, E]), snap}, nil
+	return &viewed[K, E]{f, snap}, nil
 }
 
-// frozenIn returns what snap holds of the state of that description, which mine recognizes.
-func frozenIn(snap *Snapshot, info *stateInfo, mine func(frozen) bool) (frozen, error) {
+// frozenIn returns what snap holds of the state of that name; mine says whether it is the caller's.
+func frozenIn[F frozen](snap *Snapshot, name string, mine func(F) bool) (none F, err error) {
 	p, err := snap.acquire()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer p.view.Release()
 	for _, f := range p.states {
-		if f.described().name != info.name {
+		if f.described().name != name {
 			continue
 		}
-		if mine(f) {
-			return f, nil
+		if same, ok := f.(F); ok && mine(same) {
+			return same, nil
 		}
 		if _, before := f.(*carried); !before {
-			return nil, fmt.Errorf("%w: state %q", ErrMismatch, info.name)
+			return none, fmt.Errorf("%w: state %q", ErrMismatch, name)
 		}
 	}
-	return nil, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, info.name)
+	return none, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, name)
 }
 
 // in yields the states of the kind that has something in a block of that number, and their indices in the schema.
