@@ -32,6 +32,7 @@ type Backend[K comparable] struct {
 	core
 	hasher keygroups.Hasher[K]
 	keys   keyCodec[K]
+	of     scopeOf[K]
 }
 
 // AnyBackend is a Backend without its key type: what checkpointing and recovery need of it.
@@ -76,8 +77,11 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 	}
 	b := &Backend[K]{hasher: h, keys: keys}
 	b.core = core{cfg: cfg, space: cow.NewSpace(), byName: map[string]int{}, keyType: h.Type()}
+	b.of = scopeOf[K]{core: &b.core, keys: keys, keyType: b.keyType}
 	return b, nil
 }
+
+func (b *Backend[K]) scope() *scopeOf[K] { return &b.of }
 
 // Group returns the key group of a key, in [0, M), whether or not it is one of the backend's: what a source that is read by
 // several tasks needs to keep the records of its own. Any goroutine. O(1).
@@ -171,3 +175,6 @@ func (c *core) lookup(name string) (state, int) {
 
 // groups returns the number of key groups of the backend.
 func (c *core) groups() int { return c.cfg.Range.Len() }
+
+// groupOf returns the key group of a hash.
+func (c *core) groupOf(hash uint64) int { return keygroups.Of(hash, c.cfg.M) }

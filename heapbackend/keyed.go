@@ -8,7 +8,6 @@ import (
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
-	"github.com/heapstate/heapstate/keygroups"
 )
 
 // keyed is what every kind of state is made of: for each key group a table from key to entry. The kinds differ in what
@@ -20,6 +19,7 @@ type keyed[K comparable, E any] struct {
 	layout layout[E]
 	pool   *cow.Pool[K, E]
 	tables []cow.Table[K, E] // by group, from the first of the backend's range
+	index  index[K]          // nil without namespaces
 }
 
 // layout is how entries are written and read.
@@ -35,69 +35,67 @@ type layout[E any] struct {
 
 // register adds a state to the backend; a state of the restored checkpoint that was carried under its name becomes its
 // content.
-func register[K comparable, E any](b *Backend[K], info stateInfo, l layout[E]) (*keyed[K, E], error) {
-	if !b.guard.enter() {
-		return nil, b.guard.refused()
+func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*keyed[K, E], error) {
+	of := in.scope()
+	b := of.core
+	info.key, info.namespace = of.keyType, of.namespace
+	if err := b.begin(&info); err != nil {
+		return nil, err
 	}
 	defer b.guard.leave()
-	info.key = b.keyType
-	if len(info.name) < 1 || len(info.name) > MaxStateName {
-		return nil, fmt.Errorf("%w: %q must have 1 to %d bytes", ErrStateName, info.name, MaxStateName)
-	}
-	if old, _ := b.lookup(info.name); old != nil {
-		if o := old.described(); !o.same(&info) {
-			return nil, fmt.Errorf("%w: %q is registered as %s and cannot be %s too", ErrStateType, info.name, o, &info)
-		}
-		return nil, fmt.Errorf("%w: %q", ErrStateExists, info.name)
-	}
-	if len(b.states)+len(b.carried) >= MaxStates {
-		return nil, fmt.Errorf("%w: a backend holds at most %d states", ErrConfig, MaxStates)
-	}
-	s := &keyed[K, E]{core: &b.core, info: info, keys: b.keys, layout: l}
+	s := &keyed[K, E]{core: b, info: info, keys: of.keys, layout: l}
 	s.pool = s.newPool(b.space)
 	s.tables = make([]cow.Table[K, E], b.groups())
 	for i := range s.tables {
 		s.tables[i] = *cow.NewTable(s.pool)
 	}
-	if err := b.claimCarried(s); err != nil {
+	if of.index != nil {
+		s.index = of.index()
+	}
+	if err := b.add(s); err != nil {
 		return nil, err
 	}
-	b.byName[info.name] = len(b.states)
-	b.states = append(b.states, s)
 	return s, nil
 }
 
 func (s *keyed[K, E]) newPool(space *cow.Space) *cow.Pool[K, E] {
-	h := s.keys.hasher
 	return cow.NewPool[K, E](space, cow.PoolOptions[K]{
-		Hash: func(k K) uint64 { return h.Hash(k) }, Equal: s.keys.equal,
+		Hash: s.keys.hash, Equal: s.keys.equal,
 		References: s.layout.refs, Pointers: s.layout.pointers || s.keys.pointers,
 	})
 }
 
 func (s *keyed[K, E]) described() *stateInfo { return &s.info }
 
-// hash returns the hash of a key: inlined for the commonest keys.
-func (s *keyed[K, E]) hash(k K) uint64 {
+// locate returns the table of a key, nil if its group is not the backend's, and its hash there. The hash of the
+// commonest keys is inlined.
+func (s *keyed[K, E]) locate(k K) (*cow.Table[K, E], uint64) {
 	if h, ok := s.keys.hasher.HashWord(k); ok {
-		return h
+		return s.table(h), h
 	}
-	return s.keys.hasher.Hash(k)
+	group, h := s.keys.hashes(k)
+	return s.table(group), h
 }
 
-// table returns the table of a hash's key group, nil if the group is not the backend's.
+// table returns the table of the key group that a hash decides, nil if the group is not the backend's.
 func (s *keyed[K, E]) table(hash uint64) *cow.Table[K, E] {
-	i := uint(keygroups.Of(hash, s.core.cfg.M) - s.core.cfg.Range.First)
+	i := uint(s.core.groupOf(hash) - s.core.cfg.Range.First)
 	if i >= uint(len(s.tables)) {
 		return nil
 	}
 	return &s.tables[i]
 }
 
+// groupOf returns the key group of a key.
+func (s *keyed[K, E]) groupOf(k K) int {
+	group, _ := s.keys.hashes(k)
+	return s.core.groupOf(group)
+}
+
 // foreign is the failure of a key that belongs to another task. Whatever routed it here will route more.
-func (s *keyed[K, E]) foreign(hash uint64) error {
+func (s *keyed[K, E]) foreign(k K) error {
 	return s.core.guard.fail(fmt.Errorf("%w: a key of state %q is in group %d, this backend holds %v",
-		ErrGroup, s.info.name, keygroups.Of(hash, s.core.cfg.M), s.core.cfg.Range))
+		ErrGroup, s.info.name, s.groupOf(k), s.core.cfg.Range))
 }
 
 // get returns the entry of a key, nil if there is none or the backend refuses use.
@@ -106,10 +104,9 @@ func (s *keyed[K, E]) get(k K) *E {
 		s.core.guard.refused()
 		return nil
 	}
-	hash := s.hash(k)
-	t := s.table(hash)
+	t, hash := s.locate(k)
 	if t == nil {
-		s.foreign(hash)
+		s.foreign(k)
 		return nil
 	}
 	e := t.Get(hash, k)
@@ -122,28 +119,39 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 	if !s.core.guard.enter() {
 		return nil, false, false, s.core.guard.refused()
 	}
-	hash := s.hash(k)
-	t := s.table(hash)
+	t, hash := s.locate(k)
 	if t == nil {
-		return nil, false, false, s.foreign(hash)
+		return nil, false, false, s.foreign(k)
 	}
 	e, inserted, fresh, err = t.Upsert(hash, k)
+	if inserted && s.index != nil {
+		err = s.index.inserted(s.groupOf(k), k)
+	}
 	if err != nil {
 		err = s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
 	}
 	return e, inserted, fresh, err
 }
 
+// remove removes the entry of a key, if there is one; the guard is entered and the key is the backend's. Every removal of an
+// entry comes through here.
+func (s *keyed[K, E]) remove(k K) {
+	t, hash := s.locate(k)
+	if t.Delete(hash, k) && s.index != nil {
+		s.index.removed(s.groupOf(k), k)
+	}
+}
+
 // disown makes the next upsert of a key report its entry as not fresh.
 func (s *keyed[K, E]) disown(k K) {
-	hash := s.hash(k)
-	s.table(hash).Disown(hash, k)
+	t, hash := s.locate(k)
+	t.Disown(hash, k)
 }
 
 // drop lets go of all entries. The backend is closed; snapshots keep what is theirs.
 func (s *keyed[K, E]) drop() {
-	for i := range s.tables {
-		s.tables[i] = *cow.NewTable(s.pool)
+	for group := range s.core.cfg.Range.All() {
+		s.install(group, nil)
 	}
 }
 
@@ -153,12 +161,10 @@ func (s *keyed[K, E]) Delete(k K) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
 	}
-	hash := s.hash(k)
-	t := s.table(hash)
-	if t == nil {
-		return s.foreign(hash)
+	if t, _ := s.locate(k); t == nil {
+		return s.foreign(k)
 	}
-	t.Delete(hash, k)
+	s.remove(k)
 	s.core.guard.leave()
 	return nil
 }
@@ -194,7 +200,20 @@ func (s *keyed[K, E]) view() *frozenKeyed[K, E] {
 	for i := range s.tables {
 		f.tables[i] = s.tables[i].Freeze()
 	}
+	if s.index != nil {
+		f.index = s.index.freeze()
+	}
 	return f
+}
+
+// held implements State. Owner only; the body of the loop it serves may write.
+func (s *keyed[K, E]) held() (index any, release func()) {
+	if !s.core.guard.enter() {
+		s.core.guard.refused()
+		return nil, func() {}
+	}
+	defer s.core.guard.leave()
+	return s.index, s.core.space.View().Release
 }
 
 func (s *keyed[K, E]) freeze() frozen { return s.view() }
@@ -204,6 +223,7 @@ type frozenKeyed[K comparable, E any] struct {
 	state  *keyed[K, E]
 	tables []cow.Frozen[K, E]
 	first  int
+	index  any // of the keys, nil without namespaces
 }
 
 func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
@@ -239,23 +259,35 @@ func (f *frozenKeyed[K, E]) appendGroup(dst []byte, group int) ([]byte, error) {
 
 // get returns the entry of a key in the snapshot, nil if there is none.
 func (f *frozenKeyed[K, E]) get(k K) *E {
-	hash := f.state.hash(k)
-	i := uint(keygroups.Of(hash, f.state.core.cfg.M) - f.first)
+	group, hash := f.state.keys.hashes(k)
+	i := uint(f.state.core.groupOf(group) - f.first)
 	if i >= uint(len(f.tables)) {
 		return nil
 	}
 	return f.tables[i].Get(hash, k)
 }
 
+// decodedGroup is a group that was decoded: its table and its part of the index.
+type decodedGroup[K comparable, E any] struct {
+	table *cow.Table[K, E]
+	index index[K]
+}
+
 func (s *keyed[K, E]) install(group int, c content) {
 	t := &s.tables[group-s.core.cfg.Range.First]
+	var index any
 	switch c := c.(type) {
 	case *frozenKeyed[K, E]:
 		t.Adopt(c.tables[group-c.first])
-	case *cow.Table[K, E]:
-		t.Take(c)
+		index = c.index
+	case decodedGroup[K, E]:
+		t.Take(c.table)
+		index = c.index
 	default:
 		*t = *cow.NewTable(s.pool)
+	}
+	if s.index != nil {
+		s.index.install(group, index)
 	}
 }
 
@@ -272,10 +304,13 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}
-	t := cow.NewTableFor(s.newPool(space), expected[K, E](entries, len(records)))
+	c := decodedGroup[K, E]{table: cow.NewTableFor(s.newPool(space), expected[K, E](entries, len(records)))}
+	if s.index != nil {
+		c.index = s.index.staging(space, group)
+	}
 	r := wire.NewReader(records)
 	for range entries {
-		err := s.decodeRecord(r, group, t, decode)
+		err := s.decodeRecord(r, group, c, decode)
 		switch {
 		case err == nil:
 		case errors.Is(err, wire.ErrRange) && !s.info.same(written):
@@ -287,7 +322,7 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	if r.Len() > 0 {
 		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
 	}
-	return t, nil
+	return c, nil
 }
 
 // expected is how many entries to make room for when bytes claim to hold that many. Most types take less than 8 times
@@ -297,7 +332,7 @@ func expected[K, E any](entries uint64, bytes int) int {
 	return int(min(entries, 8*uint64(bytes)/uint64(max(1, size))))
 }
 
-func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E], decode func(*wire.Reader, *E) error) error {
+func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, c decodedGroup[K, E], decode func(*wire.Reader, *E) error) error {
 	if n := r.ArrayLen(); n != 2 && r.Err() == nil {
 		return fmt.Errorf("a record of %d parts", n)
 	}
@@ -305,11 +340,14 @@ func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, t *cow.Table[K, E]
 	if err := s.keys.codec.Decode(r, &k); err != nil {
 		return err
 	}
-	hash := s.hash(k)
-	if g := keygroups.Of(hash, s.core.cfg.M); g != group {
+	decides, hash := s.keys.hashes(k)
+	if g := s.core.groupOf(decides); g != group {
 		return fmt.Errorf("a key of group %d in group %d", g, group)
 	}
-	e, inserted, _, err := t.Upsert(hash, k)
+	e, inserted, _, err := c.table.Upsert(hash, k)
+	if inserted && c.index != nil {
+		err = c.index.inserted(group, k)
+	}
 	if err != nil {
 		return err
 	}

@@ -84,12 +84,12 @@ func (c *chunks[V]) all(yield func(*V) bool) {
 
 // NewList registers a list state; see NewValue for the arguments and errors. The Options are those of the elements;
 // Clone is not used, since elements never change.
-func NewList[V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*List[K, V], error) {
+func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*List[K, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(b, stateInfo{name: name, kind: kindList, codec: c.id, typ: c.typ}, layout[chunks[V]]{
+	s, err := register(in, stateInfo{name: name, kind: kindList, codec: c.id, typ: c.typ}, layout[chunks[V]]{
 		append:   c.appendList,
 		decoder:  c.listDecoder,
 		pointers: true, shares: c.clone != nil,
@@ -182,17 +182,16 @@ func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.all) }
 
 // At returns the state as it is in a snapshot; see Value.At.
 func (s *List[K, V]) At(snap *Snapshot) (*ListView[K, V], error) {
-	f, err := frozenOf(s.keyed, snap)
+	f, err := viewOf(s.keyed, snap)
 	if err != nil {
 		return nil, err
 	}
-	return &ListView[K, V]{f: f, snap: snap}, nil
+	return &ListView[K, V]{f}, nil
 }
 
 // ListView is a List as it was at a capture; see ValueView.
 type ListView[K comparable, V any] struct {
-	f    *frozenKeyed[K, chunks[V]]
-	snap *Snapshot
+	*viewed[K, chunks[V]]
 }
 
 // Get yields the elements of a key from first to last.

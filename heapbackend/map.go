@@ -32,12 +32,12 @@ type inner[MK comparable, V any] struct {
 
 // NewMap registers a map state; see NewValue for the arguments and errors. MK may be what a backend's key may be. The
 // Options are those of the values.
-func NewMap[MK comparable, V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*Map[K, MK, V], error) {
+func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*Map[K, MK, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
 		return nil, err
 	}
-	h, err := keygroups.NewHasher[MK](b.cfg.Seed)
+	h, err := keygroups.NewHasher[MK](in.scope().core.cfg.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("heapbackend: state %q: %w", name, err)
 	}
@@ -46,13 +46,13 @@ func NewMap[MK comparable, V any, K comparable](b *Backend[K], name string, opts
 		return nil, err
 	}
 	m := &mapCodec[MK, V]{sub: sub, value: c}
-	s, err := register(b, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
+	s, err := register(in, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
 		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(b.space), clone: c.clone}, nil
+	return &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), clone: c.clone}, nil
 }
 
 // mapCodec writes and reads maps as an array of alternating keys and values.
@@ -62,9 +62,8 @@ type mapCodec[MK comparable, V any] struct {
 }
 
 func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
-	h := m.sub.hasher
 	return cow.NewPool[MK, V](space, cow.PoolOptions[MK]{
-		Hash: func(k MK) uint64 { return h.Hash(k) }, Equal: m.sub.equal,
+		Hash: m.sub.hash, Equal: m.sub.equal,
 		References: m.value.clone != nil, Pointers: m.value.pointers || m.sub.pointers,
 	})
 }
@@ -127,16 +126,19 @@ func (s *Map[K, MK, V]) subHash(mk MK) uint64 {
 	return s.sub.hasher.Hash(mk)
 }
 
-// own makes the map of a key ready to be written.
-func (s *Map[K, MK, V]) own(e *inner[MK, V]) *cow.Table[MK, V] {
-	switch space := s.core.space; {
+// own makes the table ready to be written in that space, whose pool it then belongs to.
+func (e *inner[MK, V]) own(space *cow.Space, pool *cow.Pool[MK, V]) *cow.Table[MK, V] {
+	switch {
 	case e.table == nil:
-		*e = inner[MK, V]{cow.NewTable(s.maps), space.Epoch()}
+		*e = inner[MK, V]{cow.NewTable(pool), space.Epoch()}
 	case e.epoch != space.Epoch() && space.Shared(e.epoch):
-		*e = inner[MK, V]{e.table.Fork(s.maps), space.Epoch()}
+		*e = inner[MK, V]{e.table.Fork(pool), space.Epoch()}
 	}
 	return e.table
 }
+
+// own makes the map of a key ready to be written.
+func (s *Map[K, MK, V]) own(e *inner[MK, V]) *cow.Table[MK, V] { return e.own(s.core.space, s.maps) }
 
 // Get returns the value of a key in the map of k, and whether there is one. It must not be modified. O(1).
 func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
@@ -156,8 +158,8 @@ func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 	}
 	*p = v
 	if s.clone != nil { // as in Value.Put
-		hash := s.hash(k)
-		s.table(hash).Get(hash, k).table.Disown(s.subHash(mk), mk)
+		t, hash := s.locate(k)
+		t.Get(hash, k).table.Disown(s.subHash(mk), mk)
 	}
 	s.core.guard.leave()
 	return nil
@@ -188,8 +190,7 @@ func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 	v, _, fresh, err = s.own(e).Upsert(s.subHash(mk), mk)
 	if err != nil {
 		if inserted {
-			hash := s.hash(k)
-			s.table(hash).Delete(hash, k)
+			s.remove(k)
 		}
 		return nil, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
 	}
@@ -209,8 +210,7 @@ func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
 	t := s.own(e)
 	t.Delete(s.subHash(mk), mk)
 	if t.Len() == 0 {
-		hash := s.hash(k)
-		s.table(hash).Delete(hash, k)
+		s.remove(k)
 	}
 	s.core.guard.leave()
 	return nil
@@ -258,17 +258,16 @@ func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
 
 // At returns the state as it is in a snapshot; see Value.At.
 func (s *Map[K, MK, V]) At(snap *Snapshot) (*MapView[K, MK, V], error) {
-	f, err := frozenOf(s.keyed, snap)
+	f, err := viewOf(s.keyed, snap)
 	if err != nil {
 		return nil, err
 	}
-	return &MapView[K, MK, V]{f: f, snap: snap, hash: s.subHash}, nil
+	return &MapView[K, MK, V]{viewed: f, hash: s.subHash}, nil
 }
 
 // MapView is a Map as it was at a capture; see ValueView.
 type MapView[K, MK comparable, V any] struct {
-	f    *frozenKeyed[K, inner[MK, V]]
-	snap *Snapshot
+	*viewed[K, inner[MK, V]]
 	hash func(MK) uint64
 }
 
@@ -318,6 +317,16 @@ func (w *MapView[K, MK, V]) entries(e *inner[MK, V]) iter.Seq2[MK, V] {
 		if release, err := w.snap.hold(); err == nil {
 			defer release()
 			e.seq()(yield)
+		}
+	}
+}
+
+// keys yields the keys of a map that is not written meanwhile.
+func (e *inner[MK, V]) keys(yield func(MK) bool) {
+	f := e.table.Freeze()
+	for k := range f.All() {
+		if !yield(k) {
+			return
 		}
 	}
 }

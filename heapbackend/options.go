@@ -5,7 +5,6 @@ import (
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/internal/wire"
-	"github.com/heapstate/heapstate/keygroups"
 )
 
 // Codec writes and reads values of one type in a program's own way. It is called from several goroutines at once.
@@ -112,24 +111,4 @@ func userDecode[V any](c Codec[V]) func(*wire.Reader, *V) error {
 		}
 		return err
 	}
-}
-
-// keyCodec is how keys of one type are hashed, compared, written and read.
-type keyCodec[K comparable] struct {
-	hasher   keygroups.Hasher[K]
-	equal    func(a, b K) bool // nil when == is right
-	codec    *codec.Codec[K]
-	pointers bool
-}
-
-func newKeyCodec[K comparable](h keygroups.Hasher[K]) (k keyCodec[K], err error) {
-	k.hasher = h
-	if k.codec, err = codec.ForKey[K](); err != nil {
-		return k, fmt.Errorf("%w: key: %w", ErrStateType, err)
-	}
-	if !h.Exact() {
-		k.equal = h.Equal
-	}
-	k.pointers = !codec.PointerFree[K]()
-	return k, nil
 }

@@ -122,8 +122,8 @@ func held[K, V any](s *Snapshot, all func(func(K, *V) bool)) func(func(K, *V) bo
 	}
 }
 
-// frozenOf returns what snap holds of s.
-func frozenOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*frozenKeyed[K, E], error) {
+// viewOf returns what snap holds of s.
+func viewOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*viewed[K, E], error) {
 	p, err := snap.acquire()
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func frozenOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*frozenKeyed
 			continue
 		}
 		if same, ok := f.(*frozenKeyed[K, E]); ok && same.state == s {
-			return same, nil
+			return &viewed[K, E]{same, snap}, nil
 		}
 		if _, before := f.(*carried); !before {
 			return nil, fmt.Errorf("%w: state %q", ErrMismatch, s.info.name)

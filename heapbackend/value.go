@@ -21,12 +21,12 @@ type Value[K comparable, V any] struct {
 // NewValue registers a value state. K follows from the backend; at most one Options may be given. Errors: ErrStateName,
 // ErrStateExists, ErrStateType (V cannot be encoded or copied, or the name has another type), ErrConfig, and ErrSchema
 // if the restored checkpoint holds the state with another type.
-func NewValue[V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*Value[K, V], error) {
+func NewValue[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*Value[K, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(b, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
+	s, err := register(in, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
 		append:  c.append,
 		decoder: func(_ *cow.Space, t *codec.Type) (func(*wire.Reader, *V) error, error) { return c.from(t) },
 		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil,
@@ -86,18 +86,17 @@ func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.all) }
 // At returns the state as it is in a snapshot, for reading from any goroutine. Errors: ErrReleased, ErrUnknownState if
 // the snapshot was taken before the state was registered, ErrMismatch if it is another backend's.
 func (s *Value[K, V]) At(snap *Snapshot) (*ValueView[K, V], error) {
-	f, err := frozenOf(s.keyed, snap)
+	f, err := viewOf(s.keyed, snap)
 	if err != nil {
 		return nil, err
 	}
-	return &ValueView[K, V]{f: f, snap: snap}, nil
+	return &ValueView[K, V]{f}, nil
 }
 
 // ValueView is a Value as it was at a capture. It is free to all goroutines until the snapshot's handle is released;
 // then it holds nothing.
 type ValueView[K comparable, V any] struct {
-	f    *frozenKeyed[K, V]
-	snap *Snapshot
+	*viewed[K, V]
 }
 
 // Get returns the value of a key, and whether there was one. It must not be modified.

@@ -1,0 +1,33 @@
+package heapbackend
+
+// viewed is what a snapshot holds of one state: what every kind of view is made of.
+type viewed[K comparable, E any] struct {
+	f    *frozenKeyed[K, E]
+	snap *Snapshot
+}
+
+// Name returns the name the state is registered under.
+func (w *viewed[K, E]) Name() string { return w.f.state.info.name }
+
+// Keys returns the number of keys the state held something for, 0 once the snapshot's handle is released.
+// O(key groups).
+func (w *viewed[K, E]) Keys() (n int) {
+	release, err := w.snap.hold()
+	if err != nil {
+		return 0
+	}
+	defer release()
+	for i := range w.f.tables {
+		n += w.f.tables[i].Len()
+	}
+	return n
+}
+
+// held implements State.
+func (w *viewed[K, E]) held() (index any, release func()) {
+	release, err := w.snap.hold()
+	if err != nil {
+		return nil, func() {}
+	}
+	return w.f.index, release
+}
