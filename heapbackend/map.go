@@ -13,12 +13,13 @@ import (
 // Map is a state that holds a map from MK to V for each key. A put costs O(1) whatever the size, after a capture too:
 // each map is a table of the kind the state itself is made of.
 //
-// Values are subject to the rules of Value.
+// Values are subject to the rules of Value. With a TTL each entry of a map expires on its own.
 type Map[K, MK comparable, V any] struct {
 	*keyed[K, inner[MK, V]]
-	sub   keyCodec[MK]
-	maps  *cow.Pool[MK, V] // of the tables inside
-	clone func(dst, src *V)
+	sub    keyCodec[MK]
+	maps   *cow.Pool[MK, V] // of the tables inside
+	clone  func(dst, src *V)
+	within mapSweep[K] // the map at which the state's clean-up is
 }
 
 // inner is the map of one key.
@@ -48,11 +49,16 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 	m := &mapCodec[MK, V]{sub: sub, value: c}
 	s, err := register(in, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
 		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
+		life: c.life, parts: &partsLayout[inner[MK, V]]{alive: (*inner[MK, V]).alive, append: m.appendStamped},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), clone: c.clone}, nil
+	maps := &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), clone: c.clone}
+	if s.life != nil {
+		s.clean = maps.cleanMaps
+	}
+	return maps, nil
 }
 
 // mapCodec writes and reads maps as an array of alternating keys and values.
@@ -65,6 +71,7 @@ func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
 	return cow.NewPool[MK, V](space, cow.PoolOptions[MK]{
 		Hash: m.sub.hash, Equal: m.sub.equal,
 		References: m.value.clone != nil, Pointers: m.value.pointers || m.sub.pointers,
+		Stamps: m.value.life != nil,
 	})
 }
 
@@ -82,7 +89,7 @@ func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err err
 	return dst, nil
 }
 
-func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type) (func(*wire.Reader, *inner[MK, V]) error, error) {
+func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type, st stamps) (func(*wire.Reader, *inner[MK, V]) error, error) {
 	pool := m.newPool(space)
 	decode, err := m.value.from(written)
 	return func(r *wire.Reader, e *inner[MK, V]) error {
@@ -93,7 +100,7 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type) (func(*
 		}
 		e.table = cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len()))
 		for range n / 2 {
-			v, err := m.decodeKey(r, e.table)
+			v, err := m.decodeKey(r, e.table, st)
 			if err != nil {
 				return err
 			}
@@ -105,15 +112,23 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type) (func(*
 	}, err
 }
 
-// decodeKey reads a key and makes room for its value.
-func (m *mapCodec[MK, V]) decodeKey(r *wire.Reader, t *cow.Table[MK, V]) (*V, error) {
+// decodeKey reads a key and what comes before its value, and makes room for that.
+func (m *mapCodec[MK, V]) decodeKey(r *wire.Reader, t *cow.Table[MK, V], st stamps) (*V, error) {
 	var k MK
 	if err := m.sub.codec.Decode(r, &k); err != nil {
 		return nil, err
 	}
-	v, inserted, _, err := t.Upsert(m.sub.hasher.Hash(k), k)
+	hash := m.sub.hasher.Hash(k)
+	v, inserted, _, err := t.Upsert(hash, k)
 	if err == nil && !inserted {
 		err = fmt.Errorf("a map holds the same key twice")
+	}
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := st.read(r)
+	if st.kept {
+		*t.StampOf(hash, v) = int64(stamp)
 	}
 	return v, err
 }
@@ -142,6 +157,9 @@ func (s *Map[K, MK, V]) own(e *inner[MK, V]) *cow.Table[MK, V] { return e.own(s.
 
 // Get returns the value of a key in the map of k, and whether there is one. It must not be modified. O(1).
 func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
+	if s.life != nil {
+		return s.read(k, mk)
+	}
 	if e := s.get(k); e != nil {
 		if p := e.table.Get(s.subHash(mk), mk); p != nil {
 			return *p, true
@@ -161,7 +179,7 @@ func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 		t, hash := s.locate(k)
 		t.Get(hash, k).table.Disown(s.subHash(mk), mk)
 	}
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
@@ -177,17 +195,20 @@ func (s *Map[K, MK, V]) Update(k K, mk MK, fn func(*V)) error {
 		*p = c
 	}
 	fn(p)
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
-// entry is upsert for both keys.
+// entry is upsert for both keys. What has expired is zero, and fresh.
 func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 	e, inserted, _, err := s.upsert(k)
 	if err != nil {
 		return nil, false, err
 	}
 	v, _, fresh, err = s.own(e).Upsert(s.subHash(mk), mk)
+	if err == nil && s.life != nil && s.renewIn(e.table, k, mk, v) {
+		fresh = true
+	}
 	if err != nil {
 		if inserted {
 			s.remove(k)
@@ -212,12 +233,15 @@ func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
 	if t.Len() == 0 {
 		s.remove(k)
 	}
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
-// Len returns the size of the map of k. O(1).
+// Len returns the size of the map of k. O(1), with a TTL O(entries).
 func (s *Map[K, MK, V]) Len(k K) int {
+	if s.life != nil {
+		return s.lenLiving(k)
+	}
 	if e := s.get(k); e != nil {
 		return e.table.Len()
 	}
@@ -227,13 +251,18 @@ func (s *Map[K, MK, V]) Len(k K) int {
 // Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be modified.
 func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
-		e := s.get(k)
-		if e == nil {
+		var p part[inner[MK, V]]
+		if s.life != nil {
+			p = s.living(k)
+		} else {
+			p.e = s.get(k)
+		}
+		if p.e == nil {
 			return
 		}
 		view := s.core.space.View()
 		defer view.Release()
-		e.seq()(yield)
+		p.e.living(p.window)(yield)
 	}
 }
 
@@ -243,10 +272,10 @@ func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
 		ended := false
 		defer func() { ended = true }()
-		for k, e := range s.all {
+		for k, p := range s.each {
 			entries := func(yield func(MK, V) bool) {
 				if !ended {
-					e.seq()(yield)
+					p.e.living(p.window)(yield)
 				}
 			}
 			if !yield(k, entries) {
@@ -278,9 +307,10 @@ func (w *MapView[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 		return v, false
 	}
 	defer release()
-	if e := w.f.get(k); e != nil {
-		if p := e.table.Get(w.hash(mk), mk); p != nil {
-			return *p, true
+	if p := w.f.get(k); p.e != nil {
+		hash := w.hash(mk)
+		if v := p.e.table.Get(hash, mk); v != nil && p.e.shows(hash, v, p.window) {
+			return *v, true
 		}
 	}
 	return v, false
@@ -294,8 +324,8 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 			return
 		}
 		defer release()
-		if e := w.f.get(k); e != nil {
-			e.seq()(yield)
+		if p := w.f.get(k); p.e != nil {
+			p.e.living(p.window)(yield)
 		}
 	}
 }
@@ -303,8 +333,8 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 // All yields every key and its map.
 func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, e := range held(w.snap, w.f.all) {
-			if !yield(k, w.entries(e)) {
+		for k, p := range held(w.snap, w.f.each) {
+			if !yield(k, w.entries(p)) {
 				return
 			}
 		}
@@ -312,11 +342,11 @@ func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
 }
 
 // entries yields a map of the snapshot, nothing once that is released: its pages may be used again then.
-func (w *MapView[K, MK, V]) entries(e *inner[MK, V]) iter.Seq2[MK, V] {
+func (w *MapView[K, MK, V]) entries(p part[inner[MK, V]]) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
 		if release, err := w.snap.hold(); err == nil {
 			defer release()
-			e.seq()(yield)
+			p.e.living(p.window)(yield)
 		}
 	}
 }

@@ -27,6 +27,9 @@ type Options[V any] struct {
 	// is used, else a deep copy derived from the type. It is called once for a value after a capture, before the value is
 	// first modified.
 	Clone func(dst, src *V)
+	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to a state
+	// that was written without one, whose entries are then as if written when they were restored, and taken away again.
+	TTL *TTL
 }
 
 // valueCodec is how values of one type are written, read, described and copied.
@@ -38,6 +41,7 @@ type valueCodec[V any] struct {
 	from     func(old *codec.Type) (func(r *wire.Reader, v *V) error, error) // decode for the values of an older type
 	clone    func(dst, src *V)                                               // nil: plain assignment is a deep copy
 	pointers bool                                                            // values hold pointers of any kind
+	life     *lifetime                                                       // nil without TTL
 }
 
 func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
@@ -47,6 +51,9 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 	}
 	if len(opts) == 1 {
 		o = opts[0]
+	}
+	if c.life, err = newLifetime(o.TTL); err != nil {
+		return c, err
 	}
 	c.pointers = !codec.PointerFree[V]()
 	if c.clone = o.Clone; c.clone == nil {

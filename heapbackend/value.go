@@ -28,8 +28,8 @@ func NewValue[V any, K comparable](in Scope[K], name string, opts ...Options[V])
 	}
 	s, err := register(in, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
 		append:  c.append,
-		decoder: func(_ *cow.Space, t *codec.Type) (func(*wire.Reader, *V) error, error) { return c.from(t) },
-		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil,
+		decoder: func(_ *cow.Space, t *codec.Type, _ stamps) (func(*wire.Reader, *V) error, error) { return c.from(t) },
+		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil, life: c.life,
 	})
 	if err != nil {
 		return nil, err
@@ -40,6 +40,9 @@ func NewValue[V any, K comparable](in Scope[K], name string, opts ...Options[V])
 // Get returns the value of a key, and whether there is one. If the backend refuses use it returns none, and the
 // backend's Err says why. The value must not be modified. O(1), no allocation.
 func (s *Value[K, V]) Get(k K) (v V, ok bool) {
+	if s.life != nil {
+		return s.read(k)
+	}
 	if p := s.get(k); p != nil {
 		return *p, true
 	}
@@ -57,7 +60,7 @@ func (s *Value[K, V]) Put(k K, v V) error {
 	if s.clone != nil { // v may refer to what Get returned, or to what the program keeps
 		s.disown(k)
 	}
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
@@ -75,7 +78,7 @@ func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 		*p = c
 	}
 	fn(p)
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
@@ -106,8 +109,8 @@ func (w *ValueView[K, V]) Get(k K) (v V, ok bool) {
 		return v, false
 	}
 	defer release()
-	if p := w.f.get(k); p != nil {
-		return *p, true
+	if p := w.f.get(k); p.e != nil {
+		return *p.e, true
 	}
 	return v, false
 }
