@@ -224,15 +224,8 @@ func (c *core) Install(staged []*Staged) error {
 			p.view.Release()
 		}
 	}()
-	for _, s := range staged {
-		if s.from == nil || held[s.from] != nil {
-			continue
-		}
-		p, err := s.from.acquire()
-		if err != nil {
-			return err
-		}
-		held[s.from] = p
+	if err := holdAll(held, staged); err != nil {
+		return err
 	}
 	carried, err := c.carriedOf(staged, blocks, tasks)
 	if err != nil {
@@ -247,6 +240,21 @@ func (c *core) Install(staged []*Staged) error {
 	}
 	c.installOperator(blocks, tasks)
 	c.installCarried(seen, carried)
+	return nil
+}
+
+// holdAll acquires every snapshot that staged blocks share the memory of.
+func holdAll(held map[*Snapshot]*point, staged []*Staged) error {
+	for _, s := range staged {
+		if s.from == nil || held[s.from] != nil {
+			continue
+		}
+		p, err := s.from.acquire()
+		if err != nil {
+			return err
+		}
+		held[s.from] = p
+	}
 	return nil
 }
 
