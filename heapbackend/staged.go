@@ -155,27 +155,29 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	}
 	s.from = snap
 	for _, f := range p.in(c.cfg, group) {
-		n := f.entries(group)
-		if n == 0 {
+		if f.entries(group) == 0 {
 			continue
 		}
-		if err := s.admit(f.described()); err != nil {
-			return nil, err
-		}
-		s.entries += n
-		st, i := c.lookup(f.described().name)
-		if st == nil {
-			if err := s.carry(carriedFrom(f, group)); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		g := carriedFrom(f, group)
-		if s.parts[i], err = g.stageInto(st, group); err != nil {
+		if err := c.stageFrozen(s, f); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// stageFrozen stages one state of a snapshot.
+func (c *core) stageFrozen(s *Staged, f frozen) (err error) {
+	if err := s.admit(f.described()); err != nil {
+		return err
+	}
+	s.entries += f.entries(s.group)
+	g := carriedFrom(f, s.group)
+	st, i := c.lookup(f.described().name)
+	if st == nil {
+		return s.carry(g)
+	}
+	s.parts[i], err = g.stageInto(st, s.group)
+	return err
 }
 
 // carry keeps what belongs to a state that is not registered.
@@ -219,11 +221,7 @@ func (c *core) Install(staged []*Staged) error {
 		return err
 	}
 	held := map[*Snapshot]*point{}
-	defer func() {
-		for _, p := range held {
-			p.view.Release()
-		}
-	}()
+	defer releaseAll(held)
 	if err := holdAll(held, staged); err != nil {
 		return err
 	}
@@ -256,6 +254,12 @@ func holdAll(held map[*Snapshot]*point, staged []*Staged) error {
 		held[s.from] = p
 	}
 	return nil
+}
+
+func releaseAll(held map[*Snapshot]*point) {
+	for _, p := range held {
+		p.view.Release()
+	}
 }
 
 // checkStaged returns the groups that are staged, or why they cannot be installed.
