@@ -31,6 +31,8 @@ func FuzzGroupBlock(f *testing.F) {
 			f.Add(schema, block, byte(1), byte(hasAll), byte(1)) // its keys are another group's
 		}
 	}
+	schema, block := someOperatorBlock(f, 1, 2)
+	f.Add(schema, block, byte(0), byte(hasAll), byte(0)) // it belongs to no key group
 	f.Fuzz(func(t *testing.T, schema, block []byte, groups, mask, group byte) {
 		g := int(group) % blockConfig(groups).M
 		checkGroupBlock(t, blockTask[string](t, groups, mask), blockTask[string](t, groups, mask), schema, block, g)

@@ -78,7 +78,7 @@ func (c *core) checkCarried(installed map[int]bool, staged []*Staged) error {
 }
 
 // installCarried replaces what the installed groups hold of unregistered states.
-func (c *core) installCarried(installed map[int]bool, staged []*Staged) {
+func (c *core) installCarried(installed map[int]bool, groups []carriedGroup) {
 	var next []carried
 	index := map[string]int{}
 	put := func(g carriedGroup) {
@@ -97,10 +97,8 @@ func (c *core) installCarried(installed map[int]bool, staged []*Staged) {
 			}
 		}
 	}
-	for _, s := range staged {
-		for _, g := range s.carried {
-			put(g)
-		}
+	for _, g := range groups {
+		put(g)
 	}
 	c.carried = next
 }

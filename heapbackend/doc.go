@@ -6,14 +6,16 @@
 // A backend is the keyed state of one task. A state is one named, typed part of it: a Value, a List or a Map for each
 // key. Every key belongs to one key group, and a backend holds a range of them. A capture takes a snapshot: the backend
 // as it was at that moment, immutable, readable from any goroutine. To stage a key group is to get it ready, from bytes
-// or from a snapshot; to install staged groups is to make them the backend's content.
+// or from a snapshot; to install staged groups is to make them the backend's content. Operator state belongs to the task
+// and not to a key: an OperatorList or a Broadcast.
 //
 // # Model
 //
 //	Backend[K] ── state "totals" ── key group 0 ── table ── pages of up to 64 entries
 //	   │              │             key group 1 ── table ── ...
 //	   │              └ ...
-//	   └───────── state "seen"   ── ...
+//	   ├───────── state "seen"   ── ...
+//	   └───────── operator state "partitions" ── elements
 //
 //	Capture ──> Snapshot ──> AppendGroup ──> bytes ──> StageBlock ─────┐
 //	                 └───────────────────────────────> StageSnapshot ──┴──> Install
@@ -25,6 +27,14 @@
 //
 // Register every state, then restore, then work. A state that a restored checkpoint holds and the program has not
 // registered is carried, unread, into every later snapshot.
+//
+// # Operator state
+//
+// What a task has to remember apart from any key, such as the partitions it reads, is operator state: a split list, whose
+// elements are shared out among the tasks when their number changes; a union list, of which every task gets all elements
+// back; a broadcast map, which is the same in every task. In a snapshot it is one more block, numbered M + the index of the
+// task, which AppendGroup writes and the Stage methods take like that of a key group (Snapshot.Blocks yields all). A restore
+// stages the blocks of all old tasks that OperatorBlocks names, and Install puts this task's share together.
 //
 // # Rules for values
 //

@@ -19,7 +19,7 @@ var (
 	// ErrGroup says that a key, or a group to restore, is outside the key groups of the backend: the record was routed
 	// to the wrong task.
 	ErrGroup = errors.New("heapbackend: key group outside the backend's range")
-	// ErrConfig is returned by New and For for a configuration that cannot be.
+	// ErrConfig is returned by New and For for a configuration that cannot be, and where one lacks what is asked for.
 	ErrConfig = errors.New("heapbackend: invalid configuration")
 	// ErrStateName says that a state's name is empty or longer than MaxStateName bytes.
 	ErrStateName = errors.New("heapbackend: invalid state name")
