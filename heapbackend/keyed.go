@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
 )
 
 // keyed is what every kind of state is made of: for each key group a table from key to entry. The kinds differ in what
@@ -19,6 +21,9 @@ type keyed[K comparable, E any] struct {
 	pool   *cow.Pool[K, E]
 	tables []cow.Table[K, E] // by group, from the first of the backend's range
 	index  index[K]          // nil without namespaces
+	life   *lifetime         // nil without TTL
+	sweep  sweep             // where the next clean-up looks
+	clean  func()            // removes some of what has expired; set where there is a lifetime
 }
 
 // layout is how entries are written and read.
@@ -26,10 +31,23 @@ type layout[E any] struct {
 	append func(dst []byte, e *E) ([]byte, error)
 	// decoder returns what reads entries, of a state that was written as described, into tables of that space. The decoder
 	// belongs to one goroutine.
-	decoder  func(space *cow.Space, written *stateInfo) (func(r *wire.Reader, e *E) error, error)
+	decoder  func(space *cow.Space, written *stateInfo, st stamps) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
 	shares   bool // a program's write could reach values of an entry, or inside it
+
+	life *lifetime // nil without TTL; else, where an entry has a stamp of its own:
+	// parts is set where not entries but parts of them expire.
+	parts *partsLayout[E]
+}
+
+// partsLayout is what a layout has to say where parts of an entry expire.
+type partsLayout[E any] struct {
+	touched bool // an entry's stamp is when all its parts were last read; without, entries have none
+	// alive reports whether anything in an entry is.
+	alive func(e *E, w window) bool
+	// append is layout.append for what is alive, with the stamps.
+	append func(dst []byte, e *E, w window) ([]byte, error)
 }
 
 // register adds a state to the backend; a state of the restored checkpoint that was carried under its name becomes its
@@ -37,12 +55,12 @@ type layout[E any] struct {
 func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*keyed[K, E], error) {
 	of := in.scope()
 	b := of.core
-	info.key, info.namespace = of.keyType, of.namespace
+	info.key, info.namespace, info.stamped = of.keyType, of.namespace, l.life != nil
 	if err := b.begin(&info); err != nil {
 		return nil, err
 	}
 	defer b.guard.leave()
-	s := &keyed[K, E]{core: b, info: info, keys: of.keys, layout: l}
+	s := &keyed[K, E]{core: b, info: info, keys: of.keys, layout: l, life: l.life}
 	s.pool = s.newPool(b.space)
 	s.tables = make([]cow.Table[K, E], b.groups())
 	for i := range s.tables {
@@ -50,6 +68,10 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 	}
 	if of.index != nil {
 		s.index = of.index()
+	}
+	if s.life != nil {
+		s.life.gone = slices.Repeat([]Timestamp{MinTimestamp}, b.groups())
+		s.clean = s.cleanEntries
 	}
 	if err := b.add(s); err != nil {
 		return nil, err
@@ -61,6 +83,7 @@ func (s *keyed[K, E]) newPool(space *cow.Space) *cow.Pool[K, E] {
 	return cow.NewPool[K, E](space, cow.PoolOptions[K]{
 		Hash: s.keys.hash, Equal: s.keys.equal,
 		References: s.layout.refs, Pointers: s.layout.pointers || s.keys.pointers,
+		Stamps: s.entriesStamped(),
 	})
 }
 
@@ -113,7 +136,8 @@ func (s *keyed[K, E]) get(k K) *E {
 	return e
 }
 
-// upsert returns the entry of a key for writing. Without an error the caller leaves the guard when it has written.
+// upsert returns the entry of a key for writing; what has expired counts as not there. Without an error the caller calls
+// leave when it has written.
 func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 	if !s.core.guard.enter() {
 		return nil, false, false, s.core.guard.refused()
@@ -127,9 +151,20 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 		err = s.index.inserted(s.groupOf(k), k)
 	}
 	if err != nil {
-		err = s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+		return nil, false, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
 	}
-	return e, inserted, fresh, err
+	if s.life != nil && s.renew(t, hash, k, e, inserted) {
+		return e, true, true, nil
+	}
+	return e, inserted, fresh, nil
+}
+
+// leave ends an operation that began with upsert.
+func (s *keyed[K, E]) leave() {
+	if s.life != nil {
+		s.clean()
+	}
+	s.core.guard.leave()
 }
 
 // remove removes the entry of a key, if there is one; the guard is entered and the key is the backend's. Every removal of an
@@ -168,7 +203,8 @@ func (s *keyed[K, E]) Delete(k K) error {
 	return nil
 }
 
-// Keys returns the number of keys the state holds something for. O(key groups).
+// Keys returns the number of keys the state holds something for; with a TTL also those of which all has expired and nothing
+// was cleaned up yet. O(key groups).
 func (s *keyed[K, E]) Keys() int {
 	n := 0
 	for i := range s.tables {
@@ -180,8 +216,8 @@ func (s *keyed[K, E]) Keys() int {
 // Name returns the name the state is registered under.
 func (s *keyed[K, E]) Name() string { return s.info.name }
 
-// all yields every entry of a view of the state taken when the loop begins, so that the loop's body may write.
-func (s *keyed[K, E]) all(yield func(K, *E) bool) {
+// each yields every entry of a view of the state taken when the loop begins, so that the loop's body may write.
+func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
 	if !s.core.guard.enter() {
 		s.core.guard.refused()
 		return
@@ -190,37 +226,22 @@ func (s *keyed[K, E]) all(yield func(K, *E) bool) {
 	defer view.Release()
 	f := s.view()
 	s.core.guard.leave()
-	f.all(yield)
+	f.each(yield)
 }
 
-// inGroup is all for the entries of one key group.
-func (s *keyed[K, E]) inGroup(group int) func(func(K, *E) bool) {
-	return func(yield func(K, *E) bool) {
+// inGroup is each for the entries of one key group.
+func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
+	return func(yield func(K, part[E]) bool) {
 		if !s.core.guard.enter() {
 			s.core.guard.refused()
 			return
 		}
 		view := s.core.space.View()
 		defer view.Release()
-		var f cow.Frozen[K, E]
-		if r := s.core.cfg.Range; r.Contains(group) {
-			f = s.tables[group-r.First].Freeze()
-		}
+		f := s.viewOf(s.core.cfg.Range.Intersect(keygroups.Range{First: group, End: group + 1}))
 		s.core.guard.leave()
-		f.All()(yield)
+		f.each(yield)
 	}
-}
-
-// view freezes the tables as they are; it belongs to a Capture of the space.
-func (s *keyed[K, E]) view() *frozenKeyed[K, E] {
-	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], len(s.tables)), first: s.core.cfg.Range.First}
-	for i := range s.tables {
-		f.tables[i] = s.tables[i].Freeze()
-	}
-	if s.index != nil {
-		f.index = s.index.freeze()
-	}
-	return f
 }
 
 // held implements State. Owner only; the body of the loop it serves may write.
@@ -233,79 +254,24 @@ func (s *keyed[K, E]) held() (index any, release func()) {
 	return s.index, s.core.space.View().Release
 }
 
-func (s *keyed[K, E]) freeze() frozen { return s.view() }
-
-// frozenKeyed is one state of a snapshot. It reads only what never changes of its state: descriptions and codecs.
-type frozenKeyed[K comparable, E any] struct {
-	state  *keyed[K, E]
-	tables []cow.Frozen[K, E]
-	first  int
-	index  any // of the keys, nil without namespaces
-}
-
-func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
-
-func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
-
-func (f *frozenKeyed[K, E]) entries(group int) uint64 { return uint64(f.tables[group-f.first].Len()) }
-
-func (f *frozenKeyed[K, E]) all(yield func(K, *E) bool) {
-	for i := range f.tables {
-		for k, e := range f.tables[i].All() {
-			if !yield(k, e) {
-				return
-			}
-		}
-	}
-}
-
-// inGroup is all for the entries of one key group.
-func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, *E) bool) {
-	return func(yield func(K, *E) bool) {
-		if i := group - f.first; i >= 0 && i < len(f.tables) {
-			f.tables[i].All()(yield)
-		}
-	}
-}
-
-func (f *frozenKeyed[K, E]) appendGroup(dst []byte, group int) ([]byte, error) {
-	start, keys, l := len(dst), f.state.keys.codec, &f.state.layout
-	var err error
-	for k, e := range f.tables[group-f.first].All() {
-		dst = wire.AppendArrayLen(dst, 2)
-		if dst, err = keys.Append(dst, &k); err == nil {
-			dst, err = l.append(dst, e)
-		}
-		if err != nil {
-			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
-		}
-	}
-	return dst, nil
-}
-
-// get returns the entry of a key in the snapshot, nil if there is none.
-func (f *frozenKeyed[K, E]) get(k K) *E {
-	group, hash := f.state.keys.hashes(k)
-	i := uint(f.state.core.groupOf(group) - f.first)
-	if i >= uint(len(f.tables)) {
-		return nil
-	}
-	return f.tables[i].Get(hash, k)
-}
-
 // decodedGroup is a group that was decoded: its table and its part of the index.
 type decodedGroup[K comparable, E any] struct {
 	table *cow.Table[K, E]
 	index index[K]
+	stamps
 }
 
 func (s *keyed[K, E]) install(group int, c content) {
 	t := &s.tables[group-s.core.cfg.Range.First]
 	var index any
+	gone := MinTimestamp
 	switch c := c.(type) {
 	case *frozenKeyed[K, E]:
 		t.Adopt(c.tables[group-c.first])
 		index = c.index
+		if c.limits != nil {
+			gone = c.limits[group-c.first]
+		}
 	case decodedGroup[K, E]:
 		t.Take(c.table)
 		index = c.index
@@ -314,6 +280,9 @@ func (s *keyed[K, E]) install(group int, c content) {
 	}
 	if s.index != nil {
 		s.index.install(group, index)
+	}
+	if s.life != nil {
+		s.life.gone[group-s.core.cfg.Range.First] = gone
 	}
 }
 
@@ -326,11 +295,12 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
 	}
 	space := cow.NewSpace()
-	decode, err := s.layout.decoder(space, written)
+	st := s.stampsOf(written)
+	decode, err := s.layout.decoder(space, written, st)
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}
-	c := decodedGroup[K, E]{table: cow.NewTableFor(s.newPool(space), expected[K, E](entries, len(records)))}
+	c := decodedGroup[K, E]{table: cow.NewTableFor(s.newPool(space), expected[K, E](entries, len(records))), stamps: st}
 	if s.index != nil {
 		c.index = s.index.staging(space, group)
 	}
@@ -382,6 +352,9 @@ func (s *keyed[K, E]) decodeRecord(r *wire.Reader, group int, c decodedGroup[K, 
 	}
 	if !inserted {
 		return fmt.Errorf("the same key twice")
+	}
+	if err := s.decodeStamp(r, c, hash, e); err != nil {
+		return err
 	}
 	return decode(r, e)
 }

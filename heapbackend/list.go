@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"iter"
 	"reflect"
+	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -11,16 +12,20 @@ import (
 // List is a state that holds a sequence of elements of type V for each key. An append costs O(1) whatever the length,
 // after a capture too: the elements stand in chunks, of which a snapshot and the backend share all but the last.
 //
-// Elements belong to the state once appended, and must not be modified then.
+// Elements belong to the state once appended, and must not be modified then. With a TTL each expires on its own.
 type List[K comparable, V any] struct {
 	*keyed[K, chunks[V]]
 }
 
-// chunks is a list: its last chunk, from which the earlier ones are reached, and its length.
+// chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped for the
+// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add sets it.
 type chunks[V any] struct {
-	last *chunk[V]
+	last unsafe.Pointer
 	n    int
 }
+
+// tail returns the last chunk, nil if there is none.
+func (c *chunks[V]) tail() *chunk[V] { return (*chunk[V])(c.last) }
 
 // chunk holds consecutive elements.
 //
@@ -29,6 +34,7 @@ type chunk[V any] struct {
 	before *chunk[V]
 	epoch  uint64
 	elems  []V
+	ages   *ages // nil without TTL
 }
 
 const (
@@ -49,35 +55,44 @@ func newChunk[V any](before *chunk[V], epoch uint64) *chunk[V] {
 
 // add appends one element. space is the clock that the chunks' epochs belong to.
 func (c *chunks[V]) add(space *cow.Space, v V) {
-	l := c.last
+	l := c.tail()
 	switch {
 	case l == nil || len(l.elems) == cap(l.elems):
 		l = newChunk(l, space.Epoch())
 	case space.Shared(l.epoch):
 		elems := append(make([]V, 0, cap(l.elems)), l.elems...)
-		l = &chunk[V]{before: l.before, epoch: space.Epoch(), elems: elems}
+		l = &chunk[V]{before: l.before, epoch: space.Epoch(), elems: elems, ages: l.ages.copied()}
 	}
 	l.elems = append(l.elems, v)
-	c.last = l
+	c.last = unsafe.Pointer(l)
 	c.n++
 }
 
-// all yields the elements from first to last. It allocates one pointer for each chunk.
-func (c *chunks[V]) all(yield func(*V) bool) {
+// runs yields the chunks from first to last, each with the number of its elements that are the list's. It allocates one
+// pointer for each chunk.
+func (c *chunks[V]) runs(yield func(*chunk[V], int) bool) {
 	var first [16]*chunk[V]
 	order := first[:0]
-	for l := c.last; l != nil; l = l.before {
+	for l := c.tail(); l != nil; l = l.before {
 		order = append(order, l)
 	}
 	left := c.n
 	for i := len(order) - 1; i >= 0; i-- {
-		elems := order[i].elems
-		for j := range elems[:min(left, len(elems))] {
-			if !yield(&elems[j]) {
+		n := min(left, len(order[i].elems))
+		if left -= n; !yield(order[i], n) {
+			return
+		}
+	}
+}
+
+// all yields the elements from first to last.
+func (c *chunks[V]) all(yield func(*V) bool) {
+	for l, n := range c.runs {
+		for j := range l.elems[:n] {
+			if !yield(&l.elems[j]) {
 				return
 			}
 		}
-		left -= len(elems)
 	}
 }
 
@@ -92,11 +107,16 @@ func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) 
 		append:   c.appendList,
 		decoder:  c.listDecoder,
 		pointers: true, shares: c.clone != nil,
+		life: c.life, parts: &partsLayout[chunks[V]]{touched: true, alive: (*chunks[V]).alive, append: c.appendAging},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &List[K, V]{keyed: s}, nil
+	l := &List[K, V]{keyed: s}
+	if s.life != nil {
+		s.clean = l.cleanLists
+	}
+	return l, nil
 }
 
 func (c *valueCodec[V]) appendList(dst []byte, l *chunks[V]) ([]byte, error) {
@@ -110,15 +130,21 @@ func (c *valueCodec[V]) appendList(dst []byte, l *chunks[V]) ([]byte, error) {
 	return dst, nil
 }
 
-func (c *valueCodec[V]) listDecoder(space *cow.Space, written *stateInfo) (func(*wire.Reader, *chunks[V]) error, error) {
+func (c *valueCodec[V]) listDecoder(space *cow.Space, written *stateInfo, st stamps) (func(*wire.Reader, *chunks[V]) error, error) {
 	decode, err := c.from(written)
 	return func(r *wire.Reader, l *chunks[V]) error {
 		for range r.ArrayLen() {
 			var v V
+			stamp, err := st.read(r)
+			if err != nil {
+				return err
+			}
 			if err := decode(r, &v); err != nil {
 				return err
 			}
-			l.add(space, v)
+			if l.add(space, v); st.kept {
+				l.date(stamp)
+			}
 		}
 		return r.Err()
 	}, err
@@ -134,10 +160,11 @@ func (s *List[K, V]) Append(k K, vs ...V) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range vs {
-		c.add(s.core.space, v)
+	if s.life != nil {
+		s.trimFor(k, c)
 	}
-	s.core.guard.leave()
+	s.add(k, c, vs)
+	s.leave()
 	return nil
 }
 
@@ -150,17 +177,30 @@ func (s *List[K, V]) Set(k K, vs ...V) error {
 	if err != nil {
 		return err
 	}
-	*c = chunks[V]{}
+	if *c = (chunks[V]{}); s.life != nil {
+		s.untouch(k, c)
+	}
+	s.add(k, c, vs)
+	s.leave()
+	return nil
+}
+
+func (s *List[K, V]) add(k K, c *chunks[V], vs []V) {
+	if s.life != nil {
+		s.addAging(k, c, vs)
+		return
+	}
 	for _, v := range vs {
 		c.add(s.core.space, v)
 	}
-	s.core.guard.leave()
-	return nil
 }
 
 // Get yields the elements of a key from first to last, as they were when Get was called; the loop's body may append. The
 // elements must not be modified.
 func (s *List[K, V]) Get(k K) iter.Seq[V] {
+	if s.life != nil {
+		return s.living(k)
+	}
 	var list chunks[V]
 	if c := s.get(k); c != nil {
 		list = *c
@@ -168,8 +208,11 @@ func (s *List[K, V]) Get(k K) iter.Seq[V] {
 	return list.seq()
 }
 
-// Len returns the number of elements of a key's list. O(1).
+// Len returns the number of elements of a key's list. O(1), with a TTL O(elements).
 func (s *List[K, V]) Len(k K) int {
+	if s.life != nil {
+		return s.lenLiving(k)
+	}
 	if c := s.get(k); c != nil {
 		return c.n
 	}
@@ -177,13 +220,22 @@ func (s *List[K, V]) Len(k K) int {
 }
 
 // All yields every key and its elements as they were when the loop began; otherwise as Value.All.
-func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.all) }
+func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.each) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
 func (s *List[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] { return lists(s.inGroup(group)) }
 
+func lists[K, V any](each func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
+	return func(yield func(K, iter.Seq[V]) bool) {
+		each(func(k K, p part[chunks[V]]) bool { return yield(k, p.e.living(p.window)) })
+	}
+}
+
 // merge implements Mergeable. A list that is moved whole is not copied.
 func (s *List[K, V]) merge(into, from K) error {
+	if s.life != nil {
+		return s.mergeLiving(into, from)
+	}
 	c := s.get(from)
 	if c == nil {
 		return s.core.Err()
@@ -227,24 +279,24 @@ func (w *ListView[K, V]) Get(k K) iter.Seq[V] {
 			return
 		}
 		defer release()
-		if c := w.f.get(k); c != nil {
-			c.seq()(yield)
+		if p := w.f.get(k); p.e != nil {
+			p.e.living(p.window)(yield)
 		}
 	}
 }
 
 // All yields every key and its elements.
-func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return w.lists(w.f.all) }
+func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return w.lists(w.f.each) }
 
 // InGroup is All for the keys of one key group.
 func (w *ListView[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] {
 	return w.lists(w.f.inGroup(group))
 }
 
-func (w *ListView[K, V]) lists(all func(func(K, *chunks[V]) bool)) iter.Seq2[K, iter.Seq[V]] {
+func (w *ListView[K, V]) lists(each func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
 	return func(yield func(K, iter.Seq[V]) bool) {
-		for k, c := range held(w.snap, all) {
-			if !yield(k, heldElements(w.snap, c)) {
+		for k, p := range held(w.snap, each) {
+			if !yield(k, heldElements(w.snap, p)) {
 				return
 			}
 		}
@@ -252,11 +304,11 @@ func (w *ListView[K, V]) lists(all func(func(K, *chunks[V]) bool)) iter.Seq2[K, 
 }
 
 // heldElements yields the elements of a list of a snapshot, none once it is released: the owner may append then.
-func heldElements[V any](snap *Snapshot, c *chunks[V]) iter.Seq[V] {
+func heldElements[V any](snap *Snapshot, p part[chunks[V]]) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		if release, err := snap.hold(); err == nil {
 			defer release()
-			c.seq()(yield)
+			p.e.living(p.window)(yield)
 		}
 	}
 }
@@ -269,11 +321,5 @@ func (c chunks[V]) seq() iter.Seq[V] {
 				return
 			}
 		}
-	}
-}
-
-func lists[K, V any](all func(func(K, *chunks[V]) bool)) iter.Seq2[K, iter.Seq[V]] {
-	return func(yield func(K, iter.Seq[V]) bool) {
-		all(func(k K, c *chunks[V]) bool { return yield(k, c.seq()) })
 	}
 }

@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"fmt"
 	"iter"
+	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -12,22 +13,30 @@ import (
 // Map is a state that holds a map from MK to V for each key. A put costs O(1) whatever the size, after a capture too:
 // each map is a table of the kind the state itself is made of.
 //
-// Values are subject to the rules of Value.
+// Values are subject to the rules of Value. With a TTL each entry of a map expires on its own.
 type Map[K, MK comparable, V any] struct {
 	*keyed[K, inner[MK, V]]
-	sub   keyCodec[MK]
-	maps  *cow.Pool[MK, V] // of the tables inside
-	clone func(dst, src *V)
+	sub    keyCodec[MK]
+	maps   *cow.Pool[MK, V] // of the tables inside
+	clone  func(dst, src *V)
+	within mapSweep[K] // the map at which the state's clean-up is
 }
 
 // inner is the map of one key.
 //
-// Invariant: table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table was
+// Invariant: the table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table was
 // made by a restore, in another space.
+//
+// The pointer is untyped so that maps of all types are one shape to the compiler, which would otherwise compile the outer
+// tables and states once, and in effect twice, for each. unsafe: at is nil or a *cow.Table[MK, V]; only own and the two
+// decoders set it.
 type inner[MK comparable, V any] struct {
-	table *cow.Table[MK, V]
+	at    unsafe.Pointer
 	epoch uint64
 }
+
+// table returns the table, nil if there is none yet.
+func (e *inner[MK, V]) table() *cow.Table[MK, V] { return (*cow.Table[MK, V])(e.at) }
 
 // NewMap registers a map state; see NewValue for the arguments and errors. MK may be what a backend's key may be. The
 // Options are those of the values.
@@ -49,11 +58,16 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 	info.sub = h.Type()
 	s, err := register(in, info, layout[inner[MK, V]]{
 		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
+		life: c.life, parts: &partsLayout[inner[MK, V]]{alive: (*inner[MK, V]).alive, append: m.appendStamped},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), clone: c.clone}, nil
+	maps := &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), clone: c.clone}
+	if s.life != nil {
+		s.clean = maps.cleanMaps
+	}
+	return maps, nil
 }
 
 // mapCodec writes and reads maps as an array of alternating keys and values.
@@ -66,11 +80,12 @@ func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
 	return cow.NewPool[MK, V](space, cow.PoolOptions[MK]{
 		Hash: m.sub.hash, Equal: m.sub.equal,
 		References: m.value.clone != nil, Pointers: m.value.pointers || m.sub.pointers,
+		Stamps: m.value.life != nil,
 	})
 }
 
 func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err error) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	dst = wire.AppendArrayLen(dst, 2*f.Len())
 	for k, v := range f.All() {
 		if dst, err = m.sub.codec.Append(dst, &k); err != nil {
@@ -83,7 +98,7 @@ func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err err
 	return dst, nil
 }
 
-func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo) (func(*wire.Reader, *inner[MK, V]) error, error) {
+func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo, st stamps) (func(*wire.Reader, *inner[MK, V]) error, error) {
 	pool := m.newPool(space)
 	decode, err := m.value.from(written)
 	return func(r *wire.Reader, e *inner[MK, V]) error {
@@ -92,9 +107,9 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo) (func(*w
 			r.Fail(fmt.Errorf("a map of %d keys and values", n))
 			return r.Err()
 		}
-		e.table = cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len()))
+		e.at = unsafe.Pointer(cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len())))
 		for range n / 2 {
-			v, err := m.decodeKey(r, e.table)
+			v, err := m.decodeKey(r, e.table(), st)
 			if err != nil {
 				return err
 			}
@@ -106,15 +121,23 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo) (func(*w
 	}, err
 }
 
-// decodeKey reads a key and makes room for its value.
-func (m *mapCodec[MK, V]) decodeKey(r *wire.Reader, t *cow.Table[MK, V]) (*V, error) {
+// decodeKey reads a key and what comes before its value, and makes room for that.
+func (m *mapCodec[MK, V]) decodeKey(r *wire.Reader, t *cow.Table[MK, V], st stamps) (*V, error) {
 	var k MK
 	if err := m.sub.codec.Decode(r, &k); err != nil {
 		return nil, err
 	}
-	v, inserted, _, err := t.Upsert(m.sub.hasher.Hash(k), k)
+	hash := m.sub.hasher.Hash(k)
+	v, inserted, _, err := t.Upsert(hash, k)
 	if err == nil && !inserted {
 		err = fmt.Errorf("a map holds the same key twice")
+	}
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := st.read(r)
+	if st.kept {
+		*t.StampOf(hash, v) = int64(stamp)
 	}
 	return v, err
 }
@@ -130,12 +153,12 @@ func (s *Map[K, MK, V]) subHash(mk MK) uint64 {
 // own makes the table ready to be written in that space, whose pool it then belongs to.
 func (e *inner[MK, V]) own(space *cow.Space, pool *cow.Pool[MK, V]) *cow.Table[MK, V] {
 	switch {
-	case e.table == nil:
-		*e = inner[MK, V]{cow.NewTable(pool), space.Epoch()}
+	case e.at == nil:
+		*e = inner[MK, V]{unsafe.Pointer(cow.NewTable(pool)), space.Epoch()}
 	case e.epoch != space.Epoch() && space.Shared(e.epoch):
-		*e = inner[MK, V]{e.table.Fork(pool), space.Epoch()}
+		*e = inner[MK, V]{unsafe.Pointer(e.table().Fork(pool)), space.Epoch()}
 	}
-	return e.table
+	return e.table()
 }
 
 // own makes the map of a key ready to be written.
@@ -143,8 +166,11 @@ func (s *Map[K, MK, V]) own(e *inner[MK, V]) *cow.Table[MK, V] { return e.own(s.
 
 // Get returns the value of a key in the map of k, and whether there is one. It must not be modified. O(1).
 func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
+	if s.life != nil {
+		return s.read(k, mk)
+	}
 	if e := s.get(k); e != nil {
-		if p := e.table.Get(s.subHash(mk), mk); p != nil {
+		if p := e.table().Get(s.subHash(mk), mk); p != nil {
 			return *p, true
 		}
 	}
@@ -160,9 +186,9 @@ func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 	*p = v
 	if s.clone != nil { // as in Value.Put
 		t, hash := s.locate(k)
-		t.Get(hash, k).table.Disown(s.subHash(mk), mk)
+		t.Get(hash, k).table().Disown(s.subHash(mk), mk)
 	}
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
@@ -178,17 +204,20 @@ func (s *Map[K, MK, V]) Update(k K, mk MK, fn func(*V)) error {
 		*p = c
 	}
 	fn(p)
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
-// entry is upsert for both keys.
+// entry is upsert for both keys. What has expired is zero, and fresh.
 func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 	e, inserted, _, err := s.upsert(k)
 	if err != nil {
 		return nil, false, err
 	}
 	v, _, fresh, err = s.own(e).Upsert(s.subHash(mk), mk)
+	if err == nil && s.life != nil && s.renewIn(e.table(), k, mk, v) {
+		fresh = true
+	}
 	if err != nil {
 		if inserted {
 			s.remove(k)
@@ -201,7 +230,7 @@ func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 // Remove removes one key from the map of k, and with the last one the map. Errors as Value.Delete. O(1).
 func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
 	e := s.get(k)
-	if e == nil || e.table.Get(s.subHash(mk), mk) == nil {
+	if e == nil || e.table().Get(s.subHash(mk), mk) == nil {
 		return s.core.Err()
 	}
 	e, _, _, err := s.upsert(k)
@@ -213,14 +242,17 @@ func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
 	if t.Len() == 0 {
 		s.remove(k)
 	}
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
-// Len returns the size of the map of k. O(1).
+// Len returns the size of the map of k. O(1), with a TTL O(entries).
 func (s *Map[K, MK, V]) Len(k K) int {
+	if s.life != nil {
+		return s.lenLiving(k)
+	}
 	if e := s.get(k); e != nil {
-		return e.table.Len()
+		return e.table().Len()
 	}
 	return 0
 }
@@ -228,33 +260,38 @@ func (s *Map[K, MK, V]) Len(k K) int {
 // Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be modified.
 func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
-		e := s.get(k)
-		if e == nil {
+		var p part[inner[MK, V]]
+		if s.life != nil {
+			p = s.living(k)
+		} else {
+			p.e = s.get(k)
+		}
+		if p.e == nil {
 			return
 		}
 		view := s.core.space.View()
 		defer view.Release()
-		e.seq()(yield)
+		p.e.living(p.window)(yield)
 	}
 }
 
 // All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
 // loop: they yield nothing once it has ended.
-func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.each(s.all) }
+func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.inners(s.keyed.each) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
 func (s *Map[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
-	return s.each(s.inGroup(group))
+	return s.inners(s.inGroup(group))
 }
 
-func (s *Map[K, MK, V]) each(all func(func(K, *inner[MK, V]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
+func (s *Map[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
 		ended := false
 		defer func() { ended = true }()
-		for k, e := range all {
+		for k, p := range each {
 			entries := func(yield func(MK, V) bool) {
 				if !ended {
-					e.seq()(yield)
+					p.e.living(p.window)(yield)
 				}
 			}
 			if !yield(k, entries) {
@@ -286,9 +323,10 @@ func (w *MapView[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 		return v, false
 	}
 	defer release()
-	if e := w.f.get(k); e != nil {
-		if p := e.table.Get(w.hash(mk), mk); p != nil {
-			return *p, true
+	if p := w.f.get(k); p.e != nil {
+		hash := w.hash(mk)
+		if v := p.e.table().Get(hash, mk); v != nil && p.e.shows(hash, v, p.window) {
+			return *v, true
 		}
 	}
 	return v, false
@@ -302,24 +340,24 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 			return
 		}
 		defer release()
-		if e := w.f.get(k); e != nil {
-			e.seq()(yield)
+		if p := w.f.get(k); p.e != nil {
+			p.e.living(p.window)(yield)
 		}
 	}
 }
 
 // All yields every key and its map.
-func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return w.each(w.f.all) }
+func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return w.inners(w.f.each) }
 
 // InGroup is All for the keys of one key group.
 func (w *MapView[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
-	return w.each(w.f.inGroup(group))
+	return w.inners(w.f.inGroup(group))
 }
 
-func (w *MapView[K, MK, V]) each(all func(func(K, *inner[MK, V]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
+func (w *MapView[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, e := range held(w.snap, all) {
-			if !yield(k, w.entries(e)) {
+		for k, p := range held(w.snap, each) {
+			if !yield(k, w.entries(p)) {
 				return
 			}
 		}
@@ -327,18 +365,18 @@ func (w *MapView[K, MK, V]) each(all func(func(K, *inner[MK, V]) bool)) iter.Seq
 }
 
 // entries yields a map of the snapshot, nothing once that is released: its pages may be used again then.
-func (w *MapView[K, MK, V]) entries(e *inner[MK, V]) iter.Seq2[MK, V] {
+func (w *MapView[K, MK, V]) entries(p part[inner[MK, V]]) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
 		if release, err := w.snap.hold(); err == nil {
 			defer release()
-			e.seq()(yield)
+			p.e.living(p.window)(yield)
 		}
 	}
 }
 
 // keys yields the keys of a map that is not written meanwhile.
 func (e *inner[MK, V]) keys(yield func(MK) bool) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	for k := range f.All() {
 		if !yield(k) {
 			return
@@ -348,6 +386,6 @@ func (e *inner[MK, V]) keys(yield func(MK) bool) {
 
 // seq yields the entries of a map that is not written meanwhile.
 func (e *inner[MK, V]) seq() iter.Seq2[MK, V] {
-	f := e.table.Freeze()
-	return values(f.All())
+	f := e.table().Freeze()
+	return copies(f.All())
 }

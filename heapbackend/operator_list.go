@@ -43,7 +43,7 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	if err != nil {
 		return nil, err
 	}
-	o, err := c.newOperator(values.describe(name, kind))
+	o, err := c.newOperator(values.describe(name, kind), values.life)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,9 @@ type OperatorListView[V any] struct {
 }
 
 // All yields the elements from first to last. They must not be modified.
-func (w *OperatorListView[V]) All() iter.Seq[V] { return heldElements(w.snap, &w.list) }
+func (w *OperatorListView[V]) All() iter.Seq[V] {
+	return heldElements(w.snap, part[chunks[V]]{e: &w.list})
+}
 
 // Len returns the number of elements, 0 once the snapshot is released. O(1).
 func (w *OperatorListView[V]) Len() int {

@@ -37,6 +37,9 @@ type Options[V any] struct {
 	// Migrations lead from older versions to Version, one version each, oldest first. A checkpoint of a version that none
 	// starts from, or of a newer one than Version, is refused.
 	Migrations []Migration
+	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to a state
+	// that was written without one, whose entries are then as if written when they were restored, and taken away again.
+	TTL *TTL
 }
 
 // valueCodec is how values of one type are written, read, described and copied.
@@ -51,6 +54,7 @@ type valueCodec[V any] struct {
 
 	version    uint64
 	migrations []Migration // to version, without a gap
+	life       *lifetime   // nil without TTL
 }
 
 func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
@@ -70,7 +74,8 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 	}
 	c.clone, c.pointers = clone, !codec.PointerFree[V]()
 	c.version, c.migrations = o.Version, slices.Clone(o.Migrations)
-	return c, nil
+	c.life, err = newLifetime(o.TTL)
+	return c, err
 }
 
 // oneOptions returns the Options that a program gave, if any.

@@ -131,8 +131,8 @@ func (s *Snapshot) hold() (release func(), err error) {
 }
 
 // held makes a loop over a snapshot keep it alive; a loop over a released one yields nothing.
-func held[K, V any](s *Snapshot, all func(func(K, *V) bool)) func(func(K, *V) bool) {
-	return func(yield func(K, *V) bool) {
+func held[K, V any](s *Snapshot, all func(func(K, V) bool)) func(func(K, V) bool) {
+	return func(yield func(K, V) bool) {
 		if release, err := s.hold(); err == nil {
 			defer release()
 			all(yield)

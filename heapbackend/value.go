@@ -31,9 +31,11 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 		return nil, err
 	}
 	s, err := register(in, c.describe(name, kind), layout[V]{
-		append:  c.append,
-		decoder: func(_ *cow.Space, written *stateInfo) (func(*wire.Reader, *V) error, error) { return c.from(written) },
-		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil,
+		append: c.append,
+		decoder: func(_ *cow.Space, written *stateInfo, _ stamps) (func(*wire.Reader, *V) error, error) {
+			return c.from(written)
+		},
+		refs: c.clone != nil, pointers: c.pointers, shares: c.clone != nil, life: c.life,
 	})
 	if err != nil {
 		return nil, err
@@ -44,6 +46,9 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 // Get returns the value of a key, and whether there is one. If the backend refuses use it returns none, and the
 // backend's Err says why. The value must not be modified. O(1), no allocation.
 func (s *Value[K, V]) Get(k K) (v V, ok bool) {
+	if s.life != nil {
+		return s.read(k)
+	}
 	if p := s.get(k); p != nil {
 		return *p, true
 	}
@@ -61,7 +66,7 @@ func (s *Value[K, V]) Put(k K, v V) error {
 	if s.clone != nil { // v may refer to what Get returned, or to what the program keeps
 		s.disown(k)
 	}
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
@@ -75,7 +80,7 @@ func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 	}
 	s.unshare(p, fresh)
 	fn(p)
-	s.core.guard.leave()
+	s.leave()
 	return nil
 }
 
@@ -90,7 +95,7 @@ func (s *Value[K, V]) unshare(p *V, fresh bool) {
 
 // All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's
 // body may read and write the state. The values must not be modified.
-func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.all) }
+func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.each) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
 func (s *Value[K, V]) InGroup(group int) iter.Seq2[K, V] { return values(s.inGroup(group)) }
@@ -118,22 +123,29 @@ func (w *ValueView[K, V]) Get(k K) (v V, ok bool) {
 		return v, false
 	}
 	defer release()
-	if p := w.f.get(k); p != nil {
-		return *p, true
+	if p := w.f.get(k); p.e != nil {
+		return *p.e, true
 	}
 	return v, false
 }
 
 // All yields every key and value, always in the same order. The values must not be modified.
-func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return values(held(w.snap, w.f.all)) }
+func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return values(held(w.snap, w.f.each)) }
 
 // InGroup is All for the keys of one key group.
 func (w *ValueView[K, V]) InGroup(group int) iter.Seq2[K, V] {
 	return values(held(w.snap, w.f.inGroup(group)))
 }
 
-// values turns pointers into values.
-func values[K, V any](all func(func(K, *V) bool)) iter.Seq2[K, V] {
+// values turns entries that are there whole or not at all into values.
+func values[K, V any](each func(func(K, part[V]) bool)) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		each(func(k K, p part[V]) bool { return yield(k, *p.e) })
+	}
+}
+
+// copies turns pointers into values.
+func copies[K, V any](all func(func(K, *V) bool)) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		all(func(k K, v *V) bool { return yield(k, *v) })
 	}

@@ -10,7 +10,7 @@ type viewed[K comparable, E any] struct {
 func (w *viewed[K, E]) Name() string { return w.f.state.info.name }
 
 // Keys returns the number of keys the state held something for, 0 once the snapshot's handle is released.
-// O(key groups).
+// O(key groups); with a TTL what has not expired is counted once for each snapshot.
 func (w *viewed[K, E]) Keys() (n int) {
 	release, err := w.snap.hold()
 	if err != nil {
@@ -18,7 +18,7 @@ func (w *viewed[K, E]) Keys() (n int) {
 	}
 	defer release()
 	for i := range w.f.tables {
-		n += w.f.tables[i].Len()
+		n += int(w.f.entries(w.f.first + i))
 	}
 	return n
 }

@@ -31,23 +31,28 @@ type fat [24]uint64
 
 // machine is a table beside plain maps with full copies.
 type machine struct {
-	hash  func(uint64) uint64
-	space *Space
-	pool  *Pool[uint64, fat]
-	table *Table[uint64, fat]
-	model map[uint64]uint64
-	snaps []snap
+	hash func(uint64) uint64
+	// stamped: entries have stamps too, which the model keeps in stamps.
+	stamped bool
+	stamps  map[uint64]int64
+	cursor  Cursor
+	space   *Space
+	pool    *Pool[uint64, fat]
+	table   *Table[uint64, fat]
+	model   map[uint64]uint64
+	snaps   []snap
 }
 
 type snap struct {
 	view   *View
 	frozen Frozen[uint64, fat]
 	model  map[uint64]uint64
+	stamps map[uint64]int64
 }
 
 func (m *machine) fresh() {
 	m.space = NewSpace()
-	m.pool = NewPool[uint64, fat](m.space, PoolOptions[uint64]{Hash: m.hash})
+	m.pool = NewPool[uint64, fat](m.space, PoolOptions[uint64]{Hash: m.hash, Stamps: m.stamped})
 	m.table = NewTable(m.pool)
 }
 
@@ -61,13 +66,21 @@ func (m *machine) put(t *rapid.T, k, v uint64) {
 	}
 	p[0], p[23] = v, v
 	m.model[k] = v
+	if m.stamped {
+		stamp := m.table.StampOf(m.hash(k), p)
+		require.Equal(t, m.stamps[k], *stamp, "a stamp is zero at first, and then what it was set to")
+		*stamp = int64(v >> 1)
+		m.stamps[k] = *stamp
+	}
 }
 
 func (m *machine) check(t *rapid.T) {
 	f := m.table.Freeze()
 	equalModel(t, &f, m.model, m.hash)
+	equalStamps(t, &f, m.stamps, m.hash)
 	for _, s := range m.snaps {
 		equalModel(t, &s.frozen, s.model, m.hash)
+		equalStamps(t, &s.frozen, s.stamps, m.hash)
 	}
 	invariants(t, &m.table.directory, m.space)
 }
@@ -118,7 +131,8 @@ func TestAnyInterleavingEqualsPlainMaps(t *testing.T) {
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
-				m := &machine{hash: hash, model: map[uint64]uint64{}}
+				m := &machine{hash: hash, model: map[uint64]uint64{}, stamps: map[uint64]int64{}}
+				m.stamped = rapid.Bool().Draw(t, "stamped")
 				m.fresh()
 				keys := rapid.Uint64Range(0, rapid.Uint64Range(4, 600).Draw(t, "keys"))
 				t.Repeat(map[string]func(*rapid.T){
@@ -144,23 +158,26 @@ func TestAnyInterleavingEqualsPlainMaps(t *testing.T) {
 						k := keys.Draw(t, "key")
 						_, ok := m.model[k]
 						require.Equal(t, ok, m.table.Delete(hash(k), k))
-						delete(m.model, k)
+						m.forget(k)
 					},
+					"stamp": func(t *rapid.T) { m.stamp(keys.Draw(t, "key"), rapid.Int64().Draw(t, "stamp")) },
+					"look":  func(t *rapid.T) { m.look(t, rapid.IntRange(1, 100).Draw(t, "steps")) },
+					"round": m.round,
 					"drain": func(t *rapid.T) {
 						from, n := keys.Draw(t, "from"), rapid.Uint64Range(1, 300).Draw(t, "n")
 						for k := from; k < from+n; k++ {
 							_, ok := m.model[k]
 							require.Equal(t, ok, m.table.Delete(hash(k), k))
-							delete(m.model, k)
+							m.forget(k)
 						}
 					},
 					"clear": func(t *rapid.T) {
 						m.table.Clear()
-						m.model = map[uint64]uint64{}
+						m.model, m.stamps = map[uint64]uint64{}, map[uint64]int64{}
 					},
 					"capture": func(t *rapid.T) {
 						v := m.space.Capture()
-						m.snaps = append(m.snaps, snap{v, m.table.Freeze(), maps.Clone(m.model)})
+						m.snaps = append(m.snaps, snap{v, m.table.Freeze(), maps.Clone(m.model), maps.Clone(m.stamps)})
 					},
 					"release": func(t *rapid.T) {
 						if len(m.snaps) == 0 {
@@ -180,7 +197,7 @@ func TestAnyInterleavingEqualsPlainMaps(t *testing.T) {
 						}
 						require.True(t, m.space.Adopt(s.view))
 						m.table.Adopt(s.frozen)
-						m.model = maps.Clone(s.model)
+						m.model, m.stamps = maps.Clone(s.model), maps.Clone(s.stamps)
 					},
 					"": m.check,
 				})

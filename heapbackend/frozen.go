@@ -1,0 +1,187 @@
+package heapbackend
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/cow"
+	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
+)
+
+// frozenKeyed is one state of a snapshot. It reads only what never changes of its state: descriptions and codecs.
+type frozenKeyed[K comparable, E any] struct {
+	state  *keyed[K, E]
+	tables []cow.Frozen[K, E]
+	first  int
+	index  any // of the keys, nil without namespaces
+
+	limits []Timestamp     // by group: stamps up to this had expired; nil without TTL
+	counts []atomic.Uint64 // by group: one more than its entries, 0 if not counted yet
+}
+
+func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
+
+func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
+
+func (f *frozenKeyed[K, E]) entries(group int) uint64 {
+	if f.limits != nil {
+		return f.count(group - f.first)
+	}
+	return uint64(f.tables[group-f.first].Len())
+}
+
+func (f *frozenKeyed[K, E]) appendGroup(dst []byte, group int) ([]byte, error) {
+	start, keys, l := len(dst), f.state.keys.codec, &f.state.layout
+	var err error
+	if f.limits != nil {
+		return f.appendStamped(dst, group-f.first)
+	}
+	for k, e := range f.tables[group-f.first].All() {
+		dst = wire.AppendArrayLen(dst, 2)
+		if dst, err = keys.Append(dst, &k); err == nil {
+			dst, err = l.append(dst, e)
+		}
+		if err != nil {
+			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+		}
+	}
+	return dst, nil
+}
+
+// get returns the entry of a key in the snapshot, with none if there is none.
+func (f *frozenKeyed[K, E]) get(k K) (p part[E]) {
+	group, hash := f.state.keys.hashes(k)
+	i := uint(f.state.core.groupOf(group) - f.first)
+	if i >= uint(len(f.tables)) {
+		return p
+	}
+	p.e = f.tables[i].Get(hash, k)
+	if p.e != nil && f.limits != nil {
+		if p.window = f.window(int(i), f.stampOf(int(i), hash, p.e)); !f.state.alive(p.e, p.window) {
+			return part[E]{}
+		}
+	}
+	return p
+}
+
+// view freezes the tables as they are; it belongs to a Capture of the space.
+func (s *keyed[K, E]) view() *frozenKeyed[K, E] { return s.viewOf(s.core.cfg.Range) }
+
+// viewOf is view for some of the backend's groups, without the index.
+func (s *keyed[K, E]) viewOf(r keygroups.Range) *frozenKeyed[K, E] {
+	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], r.Len()), first: r.First}
+	skip := r.First - s.core.cfg.Range.First
+	for i := range f.tables {
+		f.tables[i] = s.tables[skip+i].Freeze()
+	}
+	if s.life != nil {
+		f.limits = s.life.limits()[skip : skip+r.Len()]
+		f.counts = make([]atomic.Uint64, r.Len())
+	}
+	return f
+}
+
+func (s *keyed[K, E]) freeze() frozen {
+	f := s.view()
+	if s.index != nil {
+		f.index = s.index.freeze()
+	}
+	return f
+}
+
+// part is an entry of a snapshot with what of it is there.
+type part[E any] struct {
+	e *E // nil: nothing
+	window
+}
+
+func (f *frozenKeyed[K, E]) window(i int, stamp int64) window {
+	return window{on: true, stamp: Timestamp(stamp), limit: f.limits[i]}
+}
+
+// stampOf returns the stamp of an entry of the group of index i, 0 if entries have none.
+func (f *frozenKeyed[K, E]) stampOf(i int, hash uint64, e *E) int64 {
+	if !f.state.entriesStamped() {
+		return 0
+	}
+	return f.tables[i].StampOf(hash, e)
+}
+
+// each yields every entry with what of it is there.
+func (f *frozenKeyed[K, E]) each(yield func(K, part[E]) bool) {
+	more := true
+	for i := 0; i < len(f.tables) && more; i++ {
+		if f.limits != nil {
+			more = f.eachIn(i, yield)
+			continue
+		}
+		for k, e := range f.tables[i].All() {
+			if more = yield(k, part[E]{e: e}); !more {
+				return
+			}
+		}
+	}
+}
+
+// inGroup is each for the entries of one key group.
+func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
+	return func(yield func(K, part[E]) bool) {
+		i := group - f.first
+		if i < 0 || i >= len(f.tables) {
+			return
+		}
+		one := frozenKeyed[K, E]{state: f.state, tables: f.tables[i : i+1], first: group}
+		if f.limits != nil {
+			one.limits = f.limits[i : i+1]
+		}
+		one.each(yield)
+	}
+}
+
+// eachIn yields what has not expired of the group of index i. It reports false if yield did.
+func (f *frozenKeyed[K, E]) eachIn(i int, yield func(K, part[E]) bool) (more bool) {
+	more = true
+	f.tables[i].Each(func(k K, e *E, stamp int64) bool {
+		if w := f.window(i, stamp); f.state.alive(e, w) {
+			more = yield(k, part[E]{e, w})
+		}
+		return more
+	})
+	return more
+}
+
+// count returns how many entries of the group of index i have not expired. Any goroutine.
+func (f *frozenKeyed[K, E]) count(i int) uint64 {
+	if n := f.counts[i].Load(); n > 0 {
+		return n - 1
+	}
+	n := uint64(0)
+	if f.limits[i] < MaxTimestamp {
+		f.eachIn(i, func(K, part[E]) bool { n++; return true })
+	}
+	f.counts[i].Store(n + 1)
+	return n
+}
+
+// appendStamped is appendGroup for the group of index i of a state with a lifetime.
+func (f *frozenKeyed[K, E]) appendStamped(dst []byte, i int) ([]byte, error) {
+	start, keys, l := len(dst), f.state.keys.codec, &f.state.layout
+	var err error
+	f.eachIn(i, func(k K, p part[E]) bool {
+		dst = wire.AppendArrayLen(dst, 2)
+		if dst, err = keys.Append(dst, &k); err != nil {
+			return false
+		}
+		if l.parts != nil {
+			dst, err = l.parts.append(dst, p.e, p.window)
+		} else {
+			dst, err = l.append(appendStamp(dst, p.stamp), p.e)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+	}
+	return dst, nil
+}

@@ -1,0 +1,158 @@
+package heapbackend
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/heapstate/heapstate/internal/wire"
+)
+
+// TTL lets what a state holds expire: each value of a Value, Reducing or Aggregating state, each element of a List, each
+// entry of the map of a Map. Each carries a stamp, the time of its last write. It has expired once stamp + After <= now, a
+// sum beyond MaxTimestamp being that: at MaxTimestamp, the end of time, all has expired.
+//
+// What has expired is not there for Get, loops, Len, views and snapshots, and Update begins with the zero value. A snapshot
+// decides at its capture what has expired and always holds the same. What expires while a job is down has expired after
+// the restore. Keys, and Namespaces.Of, may still count a key whose content was not cleaned up yet; those of a view do not.
+//
+// Memory: 8 bytes a value, element or map entry, and 8 for each list. Time: a read of the clock for each operation, and
+// Cleanup. Snapshot.Entries, AppendGroup and StageSnapshot count the group's entries once for each snapshot.
+type TTL struct {
+	// After is how long an entry lives, in milliseconds rounded up. It must be positive. Another After after a restore
+	// applies to what was restored, too.
+	After time.Duration
+	// OnRead makes Get, and Entries for all it yields, extend a life as a write does, never shorten it. The first read of a
+	// page after a capture then copies it, as a write would. Loops over a whole state, Len and views extend nothing.
+	OnRead bool
+	// ReturnExpired makes Get return also what has expired but is still there: once for a value or a map's value, which the
+	// read removes, and for a list's elements until they are cleaned up. What a restored snapshot did not hold is never
+	// returned, whether it was restored by taking memory over or from bytes.
+	ReturnExpired bool
+	// Clock returns the time, once for each operation; nil is the wall clock. An event-time program gives its watermark.
+	// It is called by the backend's owner, inside the operation, so it must not use the backend, and by restores of a state
+	// that was written without a TTL, on their goroutines. It may go back: then what it stamped lives longer.
+	Clock func() Timestamp
+	// Cleanup is how many entries each operation on the state looks at, at a place that moves through the state, to
+	// remove the expired ones: 0 means 5, below 0 none. Each takes O(1), or amortised over appends for a list, which is cut
+	// when at least half of it has expired. Removing one copies its page if a snapshot may see it, as any write does. A
+	// state that is not used is not cleaned. What a read or write finds expired goes whatever Cleanup says.
+	Cleanup int
+}
+
+const defaultCleanup = 5
+
+// lifetime is the TTL of one state at work. It belongs to the backend's owner, but for its clock.
+//
+// Invariant: a stamp is above MinTimestamp; an entry that was written since its group was installed has a stamp above gone.
+type lifetime struct {
+	after         Timestamp // in milliseconds, positive
+	onRead        bool
+	returnExpired bool
+	clock         func() Timestamp
+	cleanup       int
+	// gone says for each group up to which stamp entries are no more, whatever the clock says now: those that the snapshot
+	// it was taken over from left out. Below MaxTimestamp, since a group without a later stamp is installed as empty.
+	gone []Timestamp
+	now  Timestamp // of the operation that runs
+}
+
+// moment is an operation's time in one group.
+type moment struct {
+	now   Timestamp
+	limit Timestamp // stamps up to this have expired
+	gone  Timestamp // see lifetime
+}
+
+func newLifetime(o *TTL) (*lifetime, error) {
+	if o == nil {
+		return nil, nil
+	}
+	if o.After <= 0 {
+		return nil, fmt.Errorf("%w: TTL.After is %v; it must be positive", ErrConfig, o.After)
+	}
+	l := &lifetime{onRead: o.OnRead, returnExpired: o.ReturnExpired, clock: o.Clock, cleanup: o.Cleanup}
+	l.after = Timestamp(o.After / time.Millisecond)
+	if o.After%time.Millisecond != 0 {
+		l.after++
+	}
+	if l.clock == nil {
+		l.clock = func() Timestamp { return TimestampOf(time.Now()) }
+	}
+	if l.cleanup == 0 {
+		l.cleanup = defaultCleanup
+	}
+	return l, nil
+}
+
+// horizon returns the highest stamp that has expired at that time, MinTimestamp if none has.
+func (l *lifetime) horizon(now Timestamp) Timestamp {
+	switch {
+	case now == MaxTimestamp:
+		return MaxTimestamp // where every later sum ends
+	case now < MinTimestamp+l.after:
+		return MinTimestamp
+	}
+	return now - l.after
+}
+
+// in returns the moment of the running operation in the group of that index.
+func (l *lifetime) in(group int) moment {
+	return moment{now: l.now, limit: max(l.horizon(l.now), l.gone[group]), gone: l.gone[group]}
+}
+
+// limits returns for each group up to which stamp entries have expired now.
+func (l *lifetime) limits() []Timestamp {
+	limits, horizon := make([]Timestamp, len(l.gone)), l.horizon(l.clock())
+	for i, gone := range l.gone {
+		limits[i] = max(horizon, gone)
+	}
+	return limits
+}
+
+// shown reports whether Get returns what has that stamp.
+func (l *lifetime) shown(stamp Timestamp, m moment) bool {
+	return stamp > m.limit || l.returnExpired && stamp > m.gone
+}
+
+// stamp returns the stamp of what is written now. Where the clock is far behind a snapshot's, it is a later one, since what
+// is stamped so early is what the snapshot left out.
+func (m moment) stamp() Timestamp { return max(m.now, m.gone+1) }
+
+// window says what of an entry is there. The zero window is that of a state without TTL, in which all is.
+type window struct {
+	on    bool
+	stamp Timestamp // of the entry in its table; for a list the time of the last read that extended its elements' lives
+	limit Timestamp // stamps up to this have expired
+}
+
+// stamps is how the stamps of a group being decoded are read.
+type stamps struct {
+	written bool      // there are some
+	kept    bool      // the state wants some
+	now     Timestamp // what they are if it does and there are none
+}
+
+// stampsOf returns how the stamps of a group that was written as described are read into s.
+func (s *keyed[K, E]) stampsOf(written *stateInfo) stamps {
+	st := stamps{written: written.stamped, kept: s.life != nil}
+	if st.kept && !st.written {
+		st.now = max(s.life.clock(), MinTimestamp+1)
+	}
+	return st
+}
+
+// read reads the stamp before a value, which is the next thing to read then.
+func (s stamps) read(r *wire.Reader) (Timestamp, error) {
+	if !s.written {
+		return s.now, nil
+	}
+	if n := r.ArrayLen(); n != 2 && r.Err() == nil {
+		return 0, fmt.Errorf("a stamp and a value of %d parts", n)
+	}
+	return max(Timestamp(r.Int()), MinTimestamp+1), r.Err()
+}
+
+// appendStamp appends what stamps.read reads; the value follows.
+func appendStamp(dst []byte, stamp Timestamp) []byte {
+	return wire.AppendInt(wire.AppendArrayLen(dst, 2), int64(stamp))
+}
