@@ -2,6 +2,7 @@ package queries
 
 import (
 	"errors"
+	"time"
 
 	"github.com/heapstate/heapstate/examples/nexmark/internal/answer"
 	"github.com/heapstate/heapstate/examples/nexmark/internal/event"
@@ -11,7 +12,7 @@ import (
 
 // averagePrices is query 4: what does the winning bid offer, on average, in each category?
 func averagePrices() query.Query[event.Event] {
-	q := described(answer.Q4, "value auctions, reducing best, map early, value closed; event timers closing, forgetting; TTL none", byAuctionOrBid)
+	q := described(answer.Q4, "value auctions, reducing best, map early, value closed; event timers closing, forgetting; TTL 10 s on closed", byAuctionOrBid)
 	q.Open = openAveragePrices
 	return q
 }
@@ -23,12 +24,16 @@ func byAuctionOrBid(e *event.Event) (uint64, bool) {
 	return byAuction(e)
 }
 
+// closedFor is how long it is remembered that an auction has closed: some time, since many bids come too late, but no memory is needed for
+// ever. The answer does not depend on it.
+const closedFor = 10 * time.Second
+
 // closeAuctions finds the winning bid of each auction. The key is the auction.
 //
 //	not there yet    early: the bids so far    the auction comes ─▶ open
 //	                                           time passes a bid ─▶ it is forgotten: the auction opens after it
 //	open             auctions, best            closing fires ─▶ the fact is set ─▶ closed
-//	closed           closed                    bids do not count any more
+//	closed           closed                    bids do not count any more, and cost little for a while
 type closeAuctions struct {
 	auctions *heapbackend.Value[uint64, terms]
 	best     *heapbackend.Reducing[uint64, int64]   // the highest price that counts
@@ -49,11 +54,11 @@ func (t terms) met(at event.Millis, price int64) bool {
 	return at >= t.At && at < t.Expires && price >= t.Reserve
 }
 
-func openAveragePrices(b *backend, _ *query.Clock) (operator, error) {
+func openAveragePrices(b *backend, clock *query.Clock) (operator, error) {
 	auctions, err1 := heapbackend.NewValue[terms](b, "auctions")
 	best, err2 := heapbackend.NewReducing(b, "best", func(a, b int64) int64 { return max(a, b) })
 	early, err3 := heapbackend.NewMap[int64, int64](b, "early")
-	closed, err4 := heapbackend.NewValue[bool](b, "closed")
+	closed, err4 := heapbackend.NewValue(b, "closed", lives[bool](closedFor, clock))
 	closing, err5 := heapbackend.NewTimers(b, "closing", heapbackend.EventTime)
 	forgetting, err6 := heapbackend.NewTimers(b, "forgetting", heapbackend.EventTime)
 	return &closeAuctions{auctions, best, early, closed, closing, forgetting}, errors.Join(err1, err2, err3, err4, err5, err6)

@@ -1,6 +1,8 @@
 package queries
 
 import (
+	"time"
+
 	"github.com/heapstate/heapstate/examples/nexmark/internal/answer"
 	"github.com/heapstate/heapstate/examples/nexmark/internal/event"
 	"github.com/heapstate/heapstate/examples/nexmark/internal/query"
@@ -9,10 +11,15 @@ import (
 
 // lastBids is query 18: what is the last bid of each bidder in each auction?
 func lastBids() query.Query[event.Event] {
-	q := described(answer.Q18, "value last by auction; no timers; TTL none", byBidder)
+	q := described(answer.Q18, "value last by auction; no timers; TTL a day on last", byBidder)
 	q.Open = openLastBids
 	return q
 }
+
+// lastFor is how long a last bid is remembered after the watermark at which it was written. Once the watermark has passed a bid, those that
+// come are later, and the answer is the same with it as without. So it need not live longer than bids can be ahead of the watermark, which
+// is as far as one source can be ahead of another.
+const lastFor = 24 * time.Hour
 
 // keepLast keeps the last bid of each bidder in each auction. The key is the bidder, and the auction its namespace.
 type keepLast struct {
@@ -26,12 +33,12 @@ type lastBid struct {
 	Channel      string
 }
 
-func openLastBids(b *backend, _ *query.Clock) (operator, error) {
+func openLastBids(b *backend, clock *query.Clock) (operator, error) {
 	auctions, err := heapbackend.NamespacesOf[int64](b)
 	if err != nil {
 		return nil, err
 	}
-	last, err := heapbackend.NewValue[lastBid](auctions, "last")
+	last, err := heapbackend.NewValue(auctions, "last", lives[lastBid](lastFor, clock))
 	return &keepLast{last}, err
 }
 

@@ -1,6 +1,8 @@
 package queries
 
 import (
+	"time"
+
 	"github.com/heapstate/heapstate/examples/nexmark/internal/answer"
 	"github.com/heapstate/heapstate/examples/nexmark/internal/event"
 	"github.com/heapstate/heapstate/examples/nexmark/internal/query"
@@ -34,6 +36,14 @@ func byAuction(e *event.Event) (uint64, bool) {
 // byBidder is the key of queries that look at the bids of each bidder.
 func byBidder(e *event.Event) (uint64, bool) {
 	return uint64(e.Bid.Bidder), e.Kind == event.KindBid
+}
+
+// lives is the option of a state whose entries live for a while by the watermark.
+func lives[V any](after time.Duration, clock *query.Clock) heapbackend.Options[V] {
+	return heapbackend.Options[V]{TTL: &heapbackend.TTL{
+		After: after,
+		Clock: func() timestamp { return timestamp(clock.Watermark()) },
+	}}
 }
 
 // set emits a fact.

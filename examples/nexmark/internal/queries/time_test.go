@@ -60,3 +60,42 @@ func TestFactsAreSetWhenTimeHasComeToTheEnd(t *testing.T) {
 		})
 	}
 }
+
+func TestAClosedAuctionIsRememberedForAWhile(t *testing.T) {
+	t.Parallel()
+	f := open(t, find(t, answer.Q4), 1, map[string]string{})
+	early := f.tasks[0].operator.(*closeAuctions).early
+	f.advance(0, 0)
+	f.process(auctionOpen(0, 1000))
+	f.process(bidAt(500, 10))
+	f.advance(1000, 1000)
+	want := map[string]string{"1": "10|10"}
+	require.Equal(t, want, f.upserts)
+	f.process(bidAt(1000, 20))
+	require.Zero(t, early.Keys(), "a bid that comes too late waits for nothing")
+	f.advance(10_999, 10_999)
+	require.EqualValues(t, 1, f.entries())
+	f.advance(11_000, 11_000)
+	require.Zero(t, f.entries())
+	f.process(bidAt(11_000, 30))
+	require.Equal(t, 1, early.Keys(), "for all we know an auction may come")
+	f.advance(11_001, 11_001)
+	require.Zero(t, f.entries(), "but not one that was open then")
+	require.Equal(t, want, f.upserts)
+}
+
+func TestALastBidIsRememberedForADay(t *testing.T) {
+	t.Parallel()
+	const day = 24 * 60 * 60 * 1000
+	f := open(t, find(t, answer.Q18), 1, map[string]string{})
+	f.advance(0, 0)
+	f.process(bidAt(10, 10))
+	f.process(bidAt(5, 20))
+	require.Equal(t, map[string]string{"2|1": "0|10|10|"}, f.upserts, "the other was before it")
+	f.advance(day-1, day-1)
+	require.EqualValues(t, 1, f.entries())
+	f.advance(day, day)
+	require.Zero(t, f.entries())
+	f.process(bidAt(day, 30))
+	require.Equal(t, map[string]string{"2|1": "0|86400000|30|"}, f.upserts)
+}
