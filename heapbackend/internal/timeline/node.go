@@ -42,7 +42,7 @@ func (k *Kind[K]) less(a, b *Item[K]) bool {
 	if a.Hash != b.Hash {
 		return a.Hash < b.Hash
 	}
-	return k.order(a.Key, b.Key) < 0
+	return a.Key != b.Key && k.order(a.Key, b.Key) < 0
 }
 
 // search returns the number of items, which are in order, that come before x. Times are random to a processor, so the
