@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -25,9 +24,9 @@ type keyed[K comparable, E any] struct {
 // layout is how entries are written and read.
 type layout[E any] struct {
 	append func(dst []byte, e *E) ([]byte, error)
-	// decoder returns what reads entries, whose values were written as the type says, into tables of that space. The
-	// decoder belongs to one goroutine.
-	decoder  func(space *cow.Space, written *codec.Type) (func(r *wire.Reader, e *E) error, error)
+	// decoder returns what reads entries, of a state that was written as described, into tables of that space. The decoder
+	// belongs to one goroutine.
+	decoder  func(space *cow.Space, written *stateInfo) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
 	shares   bool // a program's write could reach values of an entry, or inside it
@@ -194,6 +193,24 @@ func (s *keyed[K, E]) all(yield func(K, *E) bool) {
 	f.all(yield)
 }
 
+// inGroup is all for the entries of one key group.
+func (s *keyed[K, E]) inGroup(group int) func(func(K, *E) bool) {
+	return func(yield func(K, *E) bool) {
+		if !s.core.guard.enter() {
+			s.core.guard.refused()
+			return
+		}
+		view := s.core.space.View()
+		defer view.Release()
+		var f cow.Frozen[K, E]
+		if r := s.core.cfg.Range; r.Contains(group) {
+			f = s.tables[group-r.First].Freeze()
+		}
+		s.core.guard.leave()
+		f.All()(yield)
+	}
+}
+
 // view freezes the tables as they are; it belongs to a Capture of the space.
 func (s *keyed[K, E]) view() *frozenKeyed[K, E] {
 	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], len(s.tables)), first: s.core.cfg.Range.First}
@@ -238,6 +255,15 @@ func (f *frozenKeyed[K, E]) all(yield func(K, *E) bool) {
 			if !yield(k, e) {
 				return
 			}
+		}
+	}
+}
+
+// inGroup is all for the entries of one key group.
+func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, *E) bool) {
+	return func(yield func(K, *E) bool) {
+		if i := group - f.first; i >= 0 && i < len(f.tables) {
+			f.tables[i].All()(yield)
 		}
 	}
 }
@@ -293,14 +319,14 @@ func (s *keyed[K, E]) install(group int, c content) {
 
 func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, records []byte) (content, error) {
 	if !s.info.related(written) {
-		return nil, mismatch(&s.info, written, nil)
+		return nil, mismatch(&s.info, written, s.info.change(written))
 	}
 	// A record is two bytes and an array header at the least.
 	if entries > uint64(len(records))/3 {
 		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
 	}
 	space := cow.NewSpace()
-	decode, err := s.layout.decoder(space, written.typ)
+	decode, err := s.layout.decoder(space, written)
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}
@@ -310,19 +336,22 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	}
 	r := wire.NewReader(records)
 	for range entries {
-		err := s.decodeRecord(r, group, c, decode)
-		switch {
-		case err == nil:
-		case errors.Is(err, wire.ErrRange) && !s.info.same(written):
-			return nil, mismatch(&s.info, written, err)
-		default:
-			return nil, fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
+		if err := s.decodeRecord(r, group, c, decode); err != nil {
+			return nil, s.unreadable(written, err)
 		}
 	}
 	if r.Len() > 0 {
 		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
 	}
 	return c, nil
+}
+
+// unreadable is the error of a record: sound bytes that are not what is registered, or anything else.
+func (s *keyed[K, E]) unreadable(written *stateInfo, err error) error {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return mismatch(&s.info, written, refused)
+	}
+	return fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
 }
 
 // expected is how many entries to make room for when bytes claim to hold that many. Most types take less than 8 times
@@ -362,9 +391,9 @@ func (s *keyed[K, E]) stageFrozen(f frozen, group int) (content, error) {
 		return same, nil
 	}
 	if !s.info.related(f.described()) {
-		return nil, mismatch(&s.info, f.described(), nil)
+		return nil, mismatch(&s.info, f.described(), s.info.change(f.described()))
 	}
-	// Other Go types: through the bytes.
+	// Another Go type or version: through the bytes.
 	records, err := f.appendGroup(nil, group)
 	if err != nil {
 		return nil, err

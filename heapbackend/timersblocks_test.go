@@ -106,3 +106,23 @@ func TestTimersOfAnotherGoTypeAreTakenOver(t *testing.T) {
 	require.Equal(t, 500, timers.Len())
 	require.True(t, timers.Has(7, 7))
 }
+
+func goldenTimers(t *testing.T) goldenCase {
+	register := func() (*heapbackend.Backend[string], *heapbackend.Timers[string], *heapbackend.Timers[heapbackend.NamespacedKey[string, int64]]) {
+		b := backend[string](t, whole())
+		n, err := heapbackend.NamespacesOf[int64](b)
+		require.NoError(t, err)
+		windows, err := heapbackend.NewTimers(n, "windows", heapbackend.ProcessingTime)
+		require.NoError(t, err)
+		return b, timersOf(t, b, "timers"), windows
+	}
+	b, timers, windows := register()
+	for i := range 6 {
+		for _, at := range []heapbackend.Timestamp{heapbackend.MinTimestamp, -1, 1_700_000_000_000, heapbackend.MaxTimestamp}[:i%5] {
+			require.NoError(t, timers.Register(stringKey(i), at))
+			require.NoError(t, windows.Register(heapbackend.In(stringKey(i/2), int64(i)), at))
+		}
+	}
+	empty, _, _ := register()
+	return goldenCase{b, empty}
+}
