@@ -62,6 +62,7 @@ var goldens = map[string]func(t *testing.T) goldenCase{
 	"keys":      goldenKeys,
 	"codec":     goldenCodec,
 	"composite": goldenComposite,
+	"timers":    goldenTimers,
 }
 
 type goldenCase struct {
