@@ -141,16 +141,17 @@ func (c *chunks[V]) due(w window) bool {
 	return c.last == nil || max(w.stamp, c.last.ages.half) <= w.limit
 }
 
-// trimFor drops what has expired of a list that is being written, if that is due.
+// trimFor drops what has expired of a list that is going to be appended to, if that is due. If the list was last read at a
+// time that is still to come, the clock having gone back, its elements get that stamp here: those that follow do not.
 func (s *List[K, V]) trimFor(k K, c *chunks[V]) {
 	if c.n == 0 {
 		return
 	}
 	t, hash := s.locate(k)
-	if w := s.windowOf(t, hash, c, s.momentOf(k)); c.due(w) {
-		if *c = c.trimmed(s.core.space, w); c.n == 0 {
-			s.untouch(k, c)
-		}
+	m := s.momentOf(k)
+	if w := s.windowOf(t, hash, c, m); w.stamp > m.stamp() || c.due(w) {
+		*c = c.trimmed(s.core.space, w)
+		s.untouch(k, c)
 	}
 }
 
