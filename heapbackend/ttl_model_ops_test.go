@@ -169,7 +169,7 @@ func (m *agingMachine) length(tk *agingTask, o op) {
 }
 
 func (m *agingMachine) mapPut(tk *agingTask, o op) {
-	s, k, mk, v := &tk.shelves[3], keyOf(o)%4, uint64(o.b%40), m.next()
+	s, k, mk, v := &tk.shelves[3], keyOf(o)%4, uint64(o.b%12), m.next()
 	require.NoError(m.t, tk.maps.Put(k, mk, v))
 	m.place(s, k, cell{mk: mk, v: v, stamp: m.stamp(s, k)})
 }
@@ -190,7 +190,7 @@ func (m *agingMachine) one(s *shelf, k, mk uint64, f func()) {
 }
 
 func (m *agingMachine) mapGet(tk *agingTask, o op) {
-	s, k, mk := &tk.shelves[3], keyOf(o)%4, uint64(o.b%40)
+	s, k, mk := &tk.shelves[3], keyOf(o)%4, uint64(o.b%12)
 	v, ok := tk.maps.Get(k, mk)
 	got := found(v, ok)
 	for i := range got {
@@ -204,7 +204,7 @@ func (m *agingMachine) mapGet(tk *agingTask, o op) {
 }
 
 func (m *agingMachine) mapChange(tk *agingTask, o op) {
-	s, k, mk, saw := &tk.shelves[3], keyOf(o)%4, uint64(o.b%40), 0
+	s, k, mk, saw := &tk.shelves[3], keyOf(o)%4, uint64(o.b%12), 0
 	require.NoError(m.t, tk.maps.Update(k, mk, func(v *int) { saw = *v; *v++ }))
 	got := found(saw, saw != 0)
 	for i := range got {
@@ -215,7 +215,7 @@ func (m *agingMachine) mapChange(tk *agingTask, o op) {
 }
 
 func (m *agingMachine) mapRemove(tk *agingTask, o op) {
-	s, k, mk := &tk.shelves[3], keyOf(o)%4, uint64(o.b%40)
+	s, k, mk := &tk.shelves[3], keyOf(o)%4, uint64(o.b%12)
 	require.NoError(m.t, tk.maps.Remove(k, mk))
 	m.one(s, k, mk, func() { s.put(k, nil) })
 }

@@ -82,7 +82,7 @@ func viewAt(tk *agingTask, s *heapbackend.Snapshot) (v agingView, err error) {
 		if !slices.Equal(found(x, ok), v[0][k]) || !slices.Equal(listed(lists.Get(k)), v[2][k]) || !slices.Equal(mapped(maps.Entries(k)), v[3][k]) {
 			return v, fmt.Errorf("a view gives another content for key %d than it yields", k)
 		}
-		for mk := range uint64(40) {
+		for mk := range uint64(12) {
 			y, ok := maps.Get(k, mk)
 			if has := slices.Contains(v[3][k], cell{mk: mk, v: y}); ok != has {
 				return v, fmt.Errorf("a view gives another value than it yields")
