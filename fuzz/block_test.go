@@ -31,6 +31,8 @@ func FuzzGroupBlock(f *testing.F) {
 			f.Add(schema, block, byte(1), byte(hasAll), byte(1)) // its keys are another group's
 		}
 	}
+	schema, block := someOperatorBlock(f, 1, 2)
+	f.Add(schema, block, byte(0), byte(hasAll), byte(0)) // it belongs to no key group
 	f.Fuzz(func(t *testing.T, schema, block []byte, groups, mask, group byte) {
 		g := int(group) % blockConfig(groups).M
 		checkGroupBlock(t, blockTask[string](t, groups, mask), blockTask[string](t, groups, mask), schema, block, g)
@@ -84,6 +86,7 @@ func checkChanged(t *testing.T, today *task[string], schema, block []byte, cfg h
 	}
 	require.NoError(t, today.backend.Install([]*heapbackend.Staged{staged}))
 	require.Equal(t, staged.Entries(), changed.Entries())
+	checkMigrated(t, today, schema, block, cfg, group)
 	for k, v := range today.totals.All() {
 		w, ok := totals.Get(k)
 		require.True(t, ok)
@@ -91,6 +94,41 @@ func checkChanged(t *testing.T, today *task[string], schema, block []byte, cfg h
 	}
 	for k := range today.lists.All() {
 		require.Equal(t, today.lists.Len(k), lists.Len(k))
+	}
+}
+
+// checkMigrated stages a block that today's program holds into one in which its totals are of the next version but one.
+func checkMigrated(t *testing.T, today *task[string], schema, block []byte, cfg heapbackend.Config, group int) {
+	later, err := heapbackend.New[string](cfg)
+	require.NoError(t, err)
+	odd := errors.New("odd")
+	sums, err := heapbackend.NewValue(later, "totals", heapbackend.Options[[]int64]{Version: 2, Migrations: []heapbackend.Migration{
+		heapbackend.Migrate(0, func(v laterTotal) (total, error) { return total{Sum: v.Sum, N: uint32(v.N)}, nil }),
+		heapbackend.Migrate(1, func(v total) ([]int64, error) {
+			if v.N%2 == 1 && v.Sum%2 == 1 {
+				return nil, odd
+			}
+			return []int64{v.Sum}, nil
+		}),
+	}})
+	require.NoError(t, err)
+	staged, err := later.StageBlock(schema, group, block)
+	refused := false
+	for _, v := range today.totals.All() {
+		refused = refused || uint32(v.N)%2 == 1 && v.Sum%2 == 1
+	}
+	if refused {
+		require.ErrorIs(t, err, odd)
+		require.ErrorIs(t, err, heapbackend.ErrSchema)
+		return
+	}
+	require.NoError(t, err)
+	require.NoError(t, later.Install([]*heapbackend.Staged{staged}))
+	require.Equal(t, today.totals.Keys(), sums.Keys())
+	for k, v := range today.totals.All() {
+		got, ok := sums.Get(k)
+		require.True(t, ok)
+		require.Equal(t, []int64{v.Sum}, got)
 	}
 }
 

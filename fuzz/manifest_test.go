@@ -56,6 +56,12 @@ func someManifests() []*primary.Manifest {
 				},
 			}},
 		}},
+		{Job: "orders", Sequence: 4, Checkpoint: 4, Created: created, M: 128, Operators: []primary.Operator{
+			{Name: "sources", Tasks: []primary.TaskState{{ // operator state
+				Task: 1, Range: keygroups.Range{First: 64, End: 128}, Attempt: id(3), Objects: []string{"orders/a"},
+				Groups: []primary.GroupState{{Group: 129, Segments: []primary.SegmentRef{segment(primary.Base, 129, 0)}}},
+			}}},
+		}},
 	}
 }
 
@@ -73,6 +79,7 @@ func wrongManifests() (wrong []*primary.Manifest) {
 		func(_ *primary.Manifest, s *primary.TaskState) { s.Range.End = s.Range.First },
 		func(_ *primary.Manifest, s *primary.TaskState) { s.Groups[0].Group = 0 },
 		func(_ *primary.Manifest, s *primary.TaskState) { s.Groups[1].Group = 128 },
+		func(_ *primary.Manifest, s *primary.TaskState) { s.Groups[1].Group = 130 },
 		func(_ *primary.Manifest, s *primary.TaskState) { slices.Reverse(s.Groups) },
 		func(_ *primary.Manifest, s *primary.TaskState) { s.Groups[1] = s.Groups[0] },
 		func(_ *primary.Manifest, s *primary.TaskState) { s.Groups[1].Segments = nil },
@@ -115,19 +122,19 @@ func requireSound(t *testing.T, m *primary.Manifest) {
 			require.True(t, task < s.Task && s.Task < m.M)
 			require.True(t, end <= s.Range.First && s.Range.First < s.Range.End && s.Range.End <= m.M)
 			task, end = s.Task, s.Range.End
-			requireSoundTask(t, &s)
+			requireSoundTask(t, m.M, &s)
 		}
 	}
 }
 
-func requireSoundTask(t *testing.T, s *primary.TaskState) {
+func requireSoundTask(t *testing.T, m int, s *primary.TaskState) {
 	require.LessOrEqual(t, s.Compression, primary.None)
 	for _, name := range s.Objects {
 		require.NoError(t, primary.CheckName(name))
 	}
 	group := s.Range.First - 1
 	for _, g := range s.Groups {
-		require.True(t, group < g.Group && g.Group < s.Range.End)
+		require.True(t, group < g.Group && (s.Range.Contains(g.Group) || g.Group == m+s.Task))
 		group = g.Group
 		require.NotEmpty(t, g.Segments)
 		for i, seg := range g.Segments {

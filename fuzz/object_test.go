@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -29,6 +31,23 @@ func (s blocks) AppendGroup(dst []byte, group int) (block []byte, entries uint64
 	return append(dst, b...), uint64(len(b)), nil
 }
 
+// operatorBlocks are blocks of which the last is the operator state of the header's task.
+type operatorBlocks struct{ blocks }
+
+func (s operatorBlocks) Range() keygroups.Range {
+	r := s.blocks.Range()
+	return keygroups.Range{First: r.First, End: r.End - 1}
+}
+
+func (s operatorBlocks) Blocks() iter.Seq[int] {
+	h := s.header(primary.None)
+	return slices.Values(append(slices.Collect(s.Range().All()), h.M+h.Task))
+}
+
+func (s operatorBlocks) AppendGroup(dst []byte, group int) (block []byte, entries uint64, err error) {
+	return s.blocks.AppendGroup(dst, min(group, s.Range().End))
+}
+
 func (s blocks) header(c primary.Compression) primary.Header {
 	return primary.Header{
 		Job: "orders", Operator: "totals", Task: 1, Attempt: uuid.UUID{7}, Checkpoint: 42, M: 32, Range: s.Range(),
@@ -38,8 +57,14 @@ func (s blocks) header(c primary.Compression) primary.Header {
 
 func writeObject(tb testing.TB, s blocks, c primary.Compression) []byte {
 	tb.Helper()
+	return writeSource(tb, s, s.header(c))
+}
+
+func writeSource(tb testing.TB, s primary.Source, h primary.Header) []byte {
+	tb.Helper()
+	h.Range = s.Range()
 	var b bytes.Buffer
-	_, err := primary.WriteObject(context.Background(), &b, s.header(c), s, primary.WriteOptions{Parallelism: 1})
+	_, err := primary.WriteObject(context.Background(), &b, h, s, primary.WriteOptions{Parallelism: 1})
 	require.NoError(tb, err)
 	return b.Bytes()
 }
@@ -53,17 +78,21 @@ func FuzzObject(f *testing.F) {
 	some := blocks{first: 3, list: [][]byte{nil, []byte("a"), bytes.Repeat([]byte("state"), 100)}}
 	for _, c := range compressions {
 		f.Add(writeObject(f, some, c))
+		f.Add(writeSource(f, operatorBlocks{some}, some.header(c)))
 		f.Add(writeObject(f, blocks{list: [][]byte{nil}}, c))
 	}
 	// Every bit of an index and a trailer, and of a header.
 	small := writeObject(f, blocks{first: 1, list: [][]byte{[]byte("a"), nil, []byte("b")}}, primary.None)
-	for at := range small {
-		b := bytes.Clone(small)
-		b[at] ^= 1 << (at % 8)
-		f.Add(b)
-		b = bytes.Clone(small)
-		b[at]--
-		f.Add(b)
+	tasked := operatorBlocks{blocks{first: 1, list: [][]byte{[]byte("a"), []byte("b")}}}
+	for _, object := range [][]byte{small, writeSource(f, tasked, tasked.header(primary.None))} {
+		for at := range object {
+			b := bytes.Clone(object)
+			b[at] ^= 1 << (at % 8)
+			f.Add(b)
+			b = bytes.Clone(object)
+			b[at]--
+			f.Add(b)
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkObject(t, b)
@@ -88,7 +117,7 @@ func checkObject(t *testing.T, b []byte) {
 	last, end := h.Range.First-1, int64(0)
 	for _, seg := range idx.Segments {
 		require.Greater(t, seg.Group, last)
-		require.Less(t, seg.Group, h.Range.End)
+		require.True(t, h.Range.Contains(seg.Group) || seg.Group == h.M+h.Task)
 		require.GreaterOrEqual(t, seg.Offset, end)
 		last, end = seg.Group, seg.Offset+seg.Length
 		require.LessOrEqual(t, end, idx.Size)

@@ -13,6 +13,10 @@ type Config struct {
 	M int
 	// Range is the key groups this backend holds, within [0, M). Required, not empty.
 	Range keygroups.Range
+	// Task is the index of the task the backend is for, and Tasks the number of tasks there are, the job's parallelism: 0
+	// to Tasks-1, and 1 to M. Only operator state needs them; it is refused if Tasks is 0, unless Range is all of [0, M):
+	// then the task is the only one.
+	Task, Tasks int
 	// Seed is the job's hash seed. All backends of a job use one.
 	Seed uint64
 	// RefuseUnknown makes a restore fail with ErrUnknownState if the checkpoint holds a state that is not registered.
@@ -45,14 +49,14 @@ type AnyBackend interface {
 	Capture() (*Snapshot, error)
 	// Err returns the error that made the backend refuse further use, if any.
 	Err() error
-	// StageBlock decodes one key group that Snapshot.AppendGroup wrote. Any goroutine, also several at once, but not
+	// StageBlock decodes one block that Snapshot.AppendGroup wrote: that of a key group, or of operator state. Any goroutine, also several at once, but not
 	// while states are being registered.
 	StageBlock(schema []byte, group int, block []byte) (*Staged, error)
-	// StageSnapshot prepares to take one key group over from a snapshot, sharing its memory. As StageBlock.
+	// StageSnapshot prepares to take one block over from a snapshot, sharing its memory. As StageBlock.
 	StageSnapshot(s *Snapshot, group int) (*Staged, error)
-	// StageEmpty prepares to make one key group empty. As StageBlock.
+	// StageEmpty prepares to make one block empty. As StageBlock.
 	StageEmpty(group int) (*Staged, error)
-	// Install makes staged groups the content of the backend's: all of them or, if there is an error, none. Owner only.
+	// Install makes staged blocks the content of the backend's: all of them or, if there is an error, none. Owner only.
 	Install(staged []*Staged) error
 	// Close ends the backend; operations then return ErrClosed. Snapshots stay readable.
 	Close() error
@@ -66,6 +70,9 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 	}
 	if r := cfg.Range; r.First < 0 || r.First >= r.End || r.End > cfg.M {
 		return nil, fmt.Errorf("%w: key groups %v are not a non-empty part of [0,%d)", ErrConfig, r, cfg.M)
+	}
+	if err := cfg.checkPlace(); err != nil {
+		return nil, err
 	}
 	h, err := keygroups.NewHasher[K](cfg.Seed)
 	if err != nil {

@@ -1,6 +1,10 @@
 package heapbackend
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // carried is a state of the restored checkpoint that is not registered: it goes into every snapshot as it came.
 //
@@ -74,7 +78,7 @@ func (c *core) checkCarried(installed map[int]bool, staged []*Staged) error {
 }
 
 // installCarried replaces what the installed groups hold of unregistered states.
-func (c *core) installCarried(installed map[int]bool, staged []*Staged) {
+func (c *core) installCarried(installed map[int]bool, groups []carriedGroup) {
 	var next []carried
 	index := map[string]int{}
 	put := func(g carriedGroup) {
@@ -93,10 +97,8 @@ func (c *core) installCarried(installed map[int]bool, staged []*Staged) {
 			}
 		}
 	}
-	for _, s := range staged {
-		for _, g := range s.carried {
-			put(g)
-		}
+	for _, g := range groups {
+		put(g)
 	}
 	c.carried = next
 }
@@ -109,10 +111,11 @@ func (c *core) claimCarried(s state) error {
 			continue
 		}
 		parts := map[int]content{}
-		for group, g := range old.groups {
+		for _, group := range slices.Sorted(maps.Keys(old.groups)) {
+			g := old.groups[group]
 			part, err := g.stageInto(s, group)
 			if err != nil {
-				return err
+				return fmt.Errorf("key group %d: %w", group, err)
 			}
 			parts[group] = part
 		}

@@ -73,10 +73,17 @@ type contents struct {
 	bags   map[string]bag
 	lists  map[string][][]byte
 	maps   map[string]map[string]bag
+	// Of canonical keys in namespaces.
+	sums  map[string]int64
+	accs  map[string]bag
+	notes map[string][][]byte
 }
 
 func newContents() contents {
-	return contents{map[string]point{}, map[string]bag{}, map[string][][]byte{}, map[string]map[string]bag{}}
+	return contents{
+		map[string]point{}, map[string]bag{}, map[string][][]byte{}, map[string]map[string]bag{},
+		map[string]int64{}, map[string]bag{}, map[string][][]byte{},
+	}
 }
 
 // copied returns a deep copy of the keys that keep accepts.
@@ -90,18 +97,23 @@ func (c contents) copied(keep func(key string) bool) contents {
 func (c contents) take(from contents, of func(key string) bool) {
 	replace(c.points, from.points, of, func(p point) point { return p })
 	replace(c.bags, from.bags, of, bag.copied)
-	replace(c.lists, from.lists, of, func(l [][]byte) [][]byte {
-		l = slices.Clone(l)
-		for i := range l {
-			l[i] = bytes.Clone(l[i])
-		}
-		return l
-	})
+	replace(c.lists, from.lists, of, copiedList)
+	replace(c.sums, from.sums, of, func(n int64) int64 { return n })
+	replace(c.accs, from.accs, of, bag.copied)
+	replace(c.notes, from.notes, of, copiedList)
 	replace(c.maps, from.maps, of, func(in map[string]bag) map[string]bag {
 		out := map[string]bag{}
 		replace(out, in, func(string) bool { return true }, bag.copied)
 		return out
 	})
+}
+
+func copiedList(l [][]byte) [][]byte {
+	l = slices.Clone(l)
+	for i := range l {
+		l[i] = bytes.Clone(l[i])
+	}
+	return l
 }
 
 func replace[V any](to, from map[string]V, of func(string) bool, copied func(V) V) {
@@ -121,6 +133,7 @@ func (c contents) differ(want contents) error {
 	}{
 		{"points", c.points, want.points}, {"bags", c.bags, want.bags},
 		{"lists", c.lists, want.lists}, {"maps", c.maps, want.maps},
+		{"sums", c.sums, want.sums}, {"accs", c.accs, want.accs}, {"notes", c.notes, want.notes},
 	} {
 		if !reflect.DeepEqual(part.got, part.want) {
 			return fmt.Errorf("state %s\n got %v\nwant %v", part.state, part.got, part.want)
@@ -129,19 +142,25 @@ func (c contents) differ(want contents) error {
 	return nil
 }
 
-// loops are the four states of a task or a snapshot as loops.
+// loops are the states of a task or a snapshot as loops.
 type loops[K comparable] struct {
 	points iter.Seq2[K, point]
 	bags   iter.Seq2[K, bag]
 	lists  iter.Seq2[K, iter.Seq[[]byte]]
 	maps   iter.Seq2[K, iter.Seq2[string, bag]]
+	sums   iter.Seq2[spaced, int64]
+	accs   iter.Seq2[spaced, bag]
+	notes  iter.Seq2[spaced, iter.Seq[[]byte]]
 }
 
 // read returns what the loops yield. The values are not copied.
 func (m *machine[K]) read(l loops[K]) (c contents, err error) {
 	c = newContents()
-	gather(m, c.points, l.points, &err)
-	gather(m, c.bags, l.bags, &err)
+	gather(m.canonical, c.points, l.points, &err)
+	gather(m.canonical, c.bags, l.bags, &err)
+	if l.sums != nil {
+		m.readSpaces(c, l, &err)
+	}
 	lists, inner := map[string]iter.Seq[[]byte]{}, map[string]iter.Seq2[string, bag]{}
 	for k, list := range l.lists {
 		c.lists[m.canonical(k)] = slices.Collect(list)
@@ -164,14 +183,24 @@ func (m *machine[K]) read(l loops[K]) (c contents, err error) {
 	return c, err
 }
 
+func (m *machine[K]) readSpaces(c contents, l loops[K], err *error) {
+	gather(m.canonicalSpaced, c.sums, l.sums, err)
+	gather(m.canonicalSpaced, c.accs, l.accs, err)
+	notes := map[string]iter.Seq[[]byte]{}
+	gather(m.canonicalSpaced, notes, l.notes, err)
+	for k, list := range notes {
+		c.notes[k] = slices.Collect(list)
+	}
+}
+
 func (m *machine[K]) canonical(k K) string { return string(m.hasher.Append(nil, k)) }
 
-func gather[K comparable, V any](m *machine[K], into map[string]V, from iter.Seq2[K, V], err *error) {
+func gather[K comparable, V any](name func(K) string, into map[string]V, from iter.Seq2[K, V], err *error) {
 	for k, v := range from {
-		if _, twice := into[m.canonical(k)]; twice {
+		if _, twice := into[name(k)]; twice {
 			*err = fmt.Errorf("a key twice")
 		}
-		into[m.canonical(k)] = v
+		into[name(k)] = v
 	}
 }
 
@@ -186,11 +215,16 @@ func (m *machine[K]) check(op) {
 }
 
 func (m *machine[K]) checkTask(tk *task[K]) {
-	got, err := m.read(loops[K]{tk.points.All(), tk.bags.All(), tk.lists.All(), tk.maps.All()})
+	l := loops[K]{points: tk.points.All(), bags: tk.bags.All(), lists: tk.lists.All(), maps: tk.maps.All()}
+	if tk.spaces.scope != nil {
+		l.sums, l.accs, l.notes = tk.spaces.sums.All(), tk.spaces.accs.All(), tk.spaces.notes.All()
+	}
+	got, err := m.read(l)
 	require.NoError(m.t, err)
 	require.NoError(m.t, got.differ(tk.want), "a live backend")
 	keys := []int{len(got.points), len(got.bags), len(got.lists), len(got.maps)}
 	require.Equal(m.t, keys, []int{tk.points.Keys(), tk.bags.Keys(), tk.lists.Keys(), tk.maps.Keys()})
+	m.checkSpaces(tk)
 	for i := range 100 {
 		key, c, mine := m.at([]*task[K]{tk}, i)
 		if mine == nil {
@@ -249,5 +283,30 @@ func (m *machine[K]) viewed(s *shot[K], handle *heapbackend.Snapshot) (c content
 	if err != nil {
 		return c, err
 	}
-	return m.read(loops[K]{points.All(), bags.All(), lists.All(), maps.All()})
+	l := loops[K]{points: points.All(), bags: bags.All(), lists: lists.All(), maps: maps.All()}
+	if s.from.spaces.scope != nil {
+		err = m.viewSpaces(s, handle, &l)
+	}
+	if err != nil {
+		return c, err
+	}
+	return m.read(l)
+}
+
+func (m *machine[K]) viewSpaces(s *shot[K], handle *heapbackend.Snapshot, l *loops[K]) error {
+	spaces := s.from.spaces
+	sums, err := spaces.sums.At(handle)
+	if err != nil {
+		return err
+	}
+	accs, err := spaces.accs.At(handle)
+	if err != nil {
+		return err
+	}
+	notes, err := spaces.notes.At(handle)
+	if err != nil {
+		return err
+	}
+	l.sums, l.accs, l.notes = sums.All(), accs.All(), notes.All()
+	return m.viewedSpaces(s, sums, accs, notes)
 }

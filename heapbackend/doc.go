@@ -6,14 +6,16 @@
 // A backend is the keyed state of one task. A state is one named, typed part of it: a Value, a List or a Map for each
 // key. Every key belongs to one key group, and a backend holds a range of them. A capture takes a snapshot: the backend
 // as it was at that moment, immutable, readable from any goroutine. To stage a key group is to get it ready, from bytes
-// or from a snapshot; to install staged groups is to make them the backend's content.
+// or from a snapshot; to install staged groups is to make them the backend's content. Operator state belongs to the task
+// and not to a key: an OperatorList or a Broadcast.
 //
 // # Model
 //
 //	Backend[K] ── state "totals" ── key group 0 ── table ── pages of up to 64 entries
 //	   │              │             key group 1 ── table ── ...
 //	   │              └ ...
-//	   └───────── state "seen"   ── ...
+//	   ├───────── state "seen"   ── ...
+//	   └───────── operator state "partitions" ── elements
 //
 //	Capture ──> Snapshot ──> AppendGroup ──> bytes ──> StageBlock ─────┐
 //	                 └───────────────────────────────> StageSnapshot ──┴──> Install
@@ -26,6 +28,14 @@
 // Register every state, then restore, then work. A state that a restored checkpoint holds and the program has not
 // registered is carried, unread, into every later snapshot.
 //
+// # Operator state
+//
+// What a task has to remember apart from any key, such as the partitions it reads, is operator state: a split list, whose
+// elements are shared out among the tasks when their number changes; a union list, of which every task gets all elements
+// back; a broadcast map, which is the same in every task. In a snapshot it is one more block, numbered M + the index of the
+// task, which AppendGroup writes and the Stage methods take like that of a key group (Snapshot.Blocks yields all). A restore
+// stages the blocks of all old tasks that OperatorBlocks names, and Install puts this task's share together.
+//
 // # Rules for values
 //
 // Values without slices, maps and pointers need no thought. Strings are shared. For others: what was given to Put
@@ -37,6 +47,25 @@
 // With Options.TTL the values of a state, the elements of its lists or the entries of its maps expire some time after they
 // were last written, or read. What has expired is not returned, is left out of snapshots by the time of their capture, and is
 // removed a few entries with each operation. The clock is the program's choice: wall time or a watermark.
+//
+// # Evolution
+//
+// A checkpoint outlives the program that wrote it. What a state's values are may change from one program to the next, and
+// is put right when a key group is read, from a snapshot as from bytes, with the same result:
+//
+//	fields of structs added, dropped, moved    matched by name; new ones are zero
+//	integers of another width or sign          read; one that does not fit is refused
+//	float32 to float64                         read
+//	anything else about values                 Options.Version counts it, Options.Migrations say how (Migrate)
+//	kind, key, map key, namespace              refused: register the state under another name
+//
+// A version needs no type of its own: the same type in another unit is a new version too. What was written before a state
+// had a version is version 0. A checkpoint is read as the version it was written in, by name, and taken through one
+// migration after the other; the next checkpoint is of the newest version. Migrations may be dropped when no checkpoint of
+// their version is left.
+//
+// What is refused is a *SchemaError with the name of the state, how it is registered, how it was written, what exactly
+// changed, and what to do. Nothing is installed then, and a carried state stays carried.
 //
 // # Concurrency
 //

@@ -1,6 +1,7 @@
 package heapbackend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -18,7 +19,7 @@ var (
 	// ErrGroup says that a key, or a group to restore, is outside the key groups of the backend: the record was routed
 	// to the wrong task.
 	ErrGroup = errors.New("heapbackend: key group outside the backend's range")
-	// ErrConfig is returned by New and For for a configuration that cannot be.
+	// ErrConfig is returned by New and For for a configuration that cannot be, and where one lacks what is asked for.
 	ErrConfig = errors.New("heapbackend: invalid configuration")
 	// ErrStateName says that a state's name is empty or longer than MaxStateName bytes.
 	ErrStateName = errors.New("heapbackend: invalid state name")
@@ -26,8 +27,8 @@ var (
 	ErrStateExists = errors.New("heapbackend: state registered twice")
 	// ErrStateType says that a key, value or element type cannot be kept, or that a name is registered with another type.
 	ErrStateType = errors.New("heapbackend: unusable state type")
-	// ErrSchema says that what was written is not what is registered: another kind or key type, or a value
-	// type that cannot be read as the registered one. The error is a *SchemaError.
+	// ErrSchema says that what was written is not what is registered: another kind, key or namespace type, a value type or
+	// version that cannot be read as the registered one, or a migration that failed. The error is a *SchemaError.
 	ErrSchema = errors.New("heapbackend: schema mismatch")
 	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set; or
 	// that a state was asked for in a snapshot taken before it was registered.
@@ -46,12 +47,15 @@ var (
 )
 
 // SchemaError says how a written state differs from the registered one, beyond what is matched on reading: fields of
-// structs that were added, dropped or moved, and integers and floats that were widened. It matches ErrSchema.
+// structs that were added, dropped or moved, integers and floats that were widened, and versions that migrations lead
+// from. It matches ErrSchema.
 type SchemaError struct {
 	State      string // name of the state
 	Registered string // what the program registered, as Go would write it
 	Written    string // what the bytes or the snapshot hold
-	Cause      error  // which part cannot be read; nil where the kind, a key type or a codec differs
+	Cause      error  // what changed and cannot be read, or what a migration returned; nil if two tasks carry the state differently
+
+	advice string // what the program can do, "" if only the obvious
 }
 
 func (e *SchemaError) Error() string {
@@ -59,8 +63,8 @@ func (e *SchemaError) Error() string {
 	if e.Cause != nil {
 		cause = fmt.Sprintf(" (%v)", e.Cause)
 	}
-	return fmt.Sprintf("heapbackend: state %q is registered as %s but was written as %s%s; register it as it was written, or under another name",
-		e.State, e.Registered, e.Written, cause)
+	return fmt.Sprintf("heapbackend: state %q is registered as %s but was written as %s%s; %s",
+		e.State, e.Registered, e.Written, cause, cmp.Or(e.advice, "register it as it was written, or under another name"))
 }
 
 // Unwrap returns ErrSchema and the cause.

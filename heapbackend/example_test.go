@@ -199,3 +199,47 @@ func ExampleCodec() {
 	}
 	// Output: 930101c60000001792a3616461c41000000000000000050000000000000001
 }
+
+// A value changes its unit: what a checkpoint holds in seconds is read into milliseconds.
+func ExampleMigrate() {
+	type wait struct{ Seconds int64 }       // version 0
+	type delay struct{ Milliseconds int64 } // version 1
+	cfg := heapbackend.Config{M: 16, Range: keygroups.Range{First: 0, End: 16}, Seed: 42}
+
+	old, _ := heapbackend.New[string](cfg)
+	waits, err := heapbackend.NewValue[wait](old, "waits")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = waits.Put("ada", wait{Seconds: 2})
+	snapshot, err := old.Capture()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer snapshot.Release()
+
+	b, _ := heapbackend.New[string](cfg)
+	delays, err := heapbackend.NewValue(b, "waits", heapbackend.Options[delay]{
+		Version: 1,
+		Migrations: []heapbackend.Migration{
+			heapbackend.Migrate(0, func(w wait) (delay, error) { return delay{w.Seconds * 1000}, nil }),
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var staged []*heapbackend.Staged
+	for group := range snapshot.Range().All() {
+		s, err := b.StageSnapshot(snapshot, group)
+		if err != nil {
+			log.Fatal(err)
+		}
+		staged = append(staged, s)
+	}
+	if err := b.Install(staged); err != nil {
+		log.Fatal(err)
+	}
+	ada, _ := delays.Get("ada")
+	fmt.Println(ada.Milliseconds)
+	// Output: 2000
+}

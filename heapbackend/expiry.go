@@ -87,6 +87,23 @@ func (s *keyed[K, E]) read(k K) (v E, ok bool) {
 	return v, ok
 }
 
+// peek is get without what has expired; it extends and removes nothing.
+func (s *keyed[K, E]) peek(k K) *E {
+	if s.life == nil {
+		return s.get(k)
+	}
+	t, hash, m := s.open(k)
+	if t == nil {
+		return nil
+	}
+	e := t.Get(hash, k)
+	if e != nil && Timestamp(*t.StampOf(hash, e)) <= m.limit {
+		e = nil
+	}
+	s.core.guard.leave()
+	return e
+}
+
 // cleanEntries removes what has expired of the next few entries.
 func (s *keyed[K, E]) cleanEntries() {
 	for range s.life.cleanup {

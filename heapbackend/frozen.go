@@ -30,16 +30,11 @@ func (f *frozenKeyed[K, E]) entries(group int) uint64 {
 	return uint64(f.tables[group-f.first].Len())
 }
 
-func (f *frozenKeyed[K, E]) all(yield func(K, *E) bool) {
-	if f.limits != nil {
-		f.each(func(k K, p part[E]) bool { return yield(k, p.e) })
-		return
-	}
-	for i := range f.tables {
-		for k, e := range f.tables[i].All() {
-			if !yield(k, e) {
-				return
-			}
+// inGroup is each for the entries of one key group.
+func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
+	return func(yield func(K, part[E]) bool) {
+		if i := group - f.first; i >= 0 && i < len(f.tables) {
+			f.eachIn(i, yield)
 		}
 	}
 }
@@ -78,22 +73,26 @@ func (f *frozenKeyed[K, E]) get(k K) (p part[E]) {
 	return p
 }
 
-// view freezes the tables as they are; it belongs to a Capture of the space.
-func (s *keyed[K, E]) view() *frozenKeyed[K, E] {
-	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], len(s.tables)), first: s.core.cfg.Range.First}
-	for i := range s.tables {
-		f.tables[i] = s.tables[i].Freeze()
-	}
-	if s.index != nil {
-		f.index = s.index.freeze()
+// frozen freezes the tables of n groups from first on as they are; it belongs to a View of the space.
+func (s *keyed[K, E]) frozen(first, n int) *frozenKeyed[K, E] {
+	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], n), first: first}
+	at := first - s.core.cfg.Range.First
+	for i := range f.tables {
+		f.tables[i] = s.tables[at+i].Freeze()
 	}
 	if s.life != nil {
-		f.limits, f.counts = s.life.limits(), make([]atomic.Uint64, len(s.tables))
+		f.limits, f.counts = s.life.limits(at, n), make([]atomic.Uint64, n)
 	}
 	return f
 }
 
-func (s *keyed[K, E]) freeze() frozen { return s.view() }
+func (s *keyed[K, E]) freeze() frozen {
+	f := s.frozen(s.core.cfg.Range.First, len(s.tables))
+	if s.index != nil {
+		f.index = s.index.freeze()
+	}
+	return f
+}
 
 // part is an entry of a snapshot with what of it is there.
 type part[E any] struct {
@@ -117,15 +116,7 @@ func (f *frozenKeyed[K, E]) stampOf(i int, hash uint64, e *E) int64 {
 func (f *frozenKeyed[K, E]) each(yield func(K, part[E]) bool) {
 	more := true
 	for i := 0; i < len(f.tables) && more; i++ {
-		if f.limits != nil {
-			more = f.eachIn(i, yield)
-			continue
-		}
-		for k, e := range f.tables[i].All() {
-			if more = yield(k, part[E]{e: e}); !more {
-				return
-			}
-		}
+		more = f.eachIn(i, yield)
 	}
 }
 
@@ -133,9 +124,13 @@ func (f *frozenKeyed[K, E]) each(yield func(K, part[E]) bool) {
 func (f *frozenKeyed[K, E]) eachIn(i int, yield func(K, part[E]) bool) (more bool) {
 	more = true
 	f.tables[i].Each(func(k K, e *E, stamp int64) bool {
-		if w := f.window(i, stamp); f.state.alive(e, w) {
-			more = yield(k, part[E]{e, w})
+		p := part[E]{e: e}
+		if f.limits != nil {
+			if p.window = f.window(i, stamp); !f.state.alive(e, p.window) {
+				return true
+			}
 		}
+		more = yield(k, p)
 		return more
 	})
 	return more

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -29,9 +28,9 @@ type keyed[K comparable, E any] struct {
 // layout is how entries are written and read.
 type layout[E any] struct {
 	append func(dst []byte, e *E) ([]byte, error)
-	// decoder returns what reads entries, whose values were written as the type says, into tables of that space. The
-	// decoder belongs to one goroutine.
-	decoder  func(space *cow.Space, written *codec.Type, st stamps) (func(r *wire.Reader, e *E) error, error)
+	// decoder returns what reads entries, of a state that was written as described, into tables of that space. The decoder
+	// belongs to one goroutine.
+	decoder  func(space *cow.Space, written *stateInfo, st stamps) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
 	shares   bool // a program's write could reach values of an entry, or inside it
@@ -216,11 +215,6 @@ func (s *keyed[K, E]) Keys() int {
 // Name returns the name the state is registered under.
 func (s *keyed[K, E]) Name() string { return s.info.name }
 
-// all is each for entries that are there whole or not at all.
-func (s *keyed[K, E]) all(yield func(K, *E) bool) {
-	s.each(func(k K, p part[E]) bool { return yield(k, p.e) })
-}
-
 // each yields every entry of a view of the state taken when the loop begins, so that the loop's body may write.
 func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
 	if !s.core.guard.enter() {
@@ -229,9 +223,29 @@ func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
 	}
 	view := s.core.space.View()
 	defer view.Release()
-	f := s.view()
+	f := s.frozen(s.core.cfg.Range.First, len(s.tables))
 	s.core.guard.leave()
 	f.each(yield)
+}
+
+// inGroup is each for the entries of one key group.
+func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
+	return func(yield func(K, part[E]) bool) {
+		if !s.core.guard.enter() {
+			s.core.guard.refused()
+			return
+		}
+		view := s.core.space.View()
+		defer view.Release()
+		var f *frozenKeyed[K, E]
+		if s.core.cfg.Range.Contains(group) {
+			f = s.frozen(group, 1)
+		}
+		s.core.guard.leave()
+		if f != nil {
+			f.each(yield)
+		}
+	}
 }
 
 // held implements State. Owner only; the body of the loop it serves may write.
@@ -278,7 +292,7 @@ func (s *keyed[K, E]) install(group int, c content) {
 
 func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, records []byte) (content, error) {
 	if !s.info.related(written) {
-		return nil, mismatch(&s.info, written, nil)
+		return nil, mismatch(&s.info, written, s.info.change(written))
 	}
 	// A record is two bytes and an array header at the least.
 	if entries > uint64(len(records))/3 {
@@ -286,7 +300,7 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	}
 	space := cow.NewSpace()
 	st := s.stampsOf(written)
-	decode, err := s.layout.decoder(space, written.typ, st)
+	decode, err := s.layout.decoder(space, written, st)
 	if err != nil {
 		return nil, mismatch(&s.info, written, err)
 	}
@@ -296,19 +310,22 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	}
 	r := wire.NewReader(records)
 	for range entries {
-		err := s.decodeRecord(r, group, c, decode)
-		switch {
-		case err == nil:
-		case errors.Is(err, wire.ErrRange) && !s.info.same(written):
-			return nil, mismatch(&s.info, written, err)
-		default:
-			return nil, fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
+		if err := s.decodeRecord(r, group, c, decode); err != nil {
+			return nil, s.unreadable(written, err)
 		}
 	}
 	if r.Len() > 0 {
 		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
 	}
 	return c, nil
+}
+
+// unreadable is the error of a record: sound bytes that are not what is registered, or anything else.
+func (s *keyed[K, E]) unreadable(written *stateInfo, err error) error {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return mismatch(&s.info, written, refused)
+	}
+	return fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
 }
 
 // expected is how many entries to make room for when bytes claim to hold that many. Most types take less than 8 times
@@ -351,9 +368,9 @@ func (s *keyed[K, E]) stageFrozen(f frozen, group int) (content, error) {
 		return same, nil
 	}
 	if !s.info.related(f.described()) {
-		return nil, mismatch(&s.info, f.described(), nil)
+		return nil, mismatch(&s.info, f.described(), s.info.change(f.described()))
 	}
-	// Other Go types: through the bytes.
+	// Another Go type or version: through the bytes.
 	records, err := f.appendGroup(nil, group)
 	if err != nil {
 		return nil, err

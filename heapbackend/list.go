@@ -4,7 +4,6 @@ import (
 	"iter"
 	"reflect"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -93,13 +92,13 @@ func (c *chunks[V]) all(yield func(*V) bool) {
 }
 
 // NewList registers a list state; see NewValue for the arguments and errors. The Options are those of the elements;
-// Clone is not used, since elements never change.
+// Clone is used only for what a migration returned, since elements never change.
 func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*List[K, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(in, stateInfo{name: name, kind: kindList, codec: c.id, typ: c.typ}, layout[chunks[V]]{
+	s, err := register(in, c.describe(name, kindList), layout[chunks[V]]{
 		append:   c.appendList,
 		decoder:  c.listDecoder,
 		pointers: true, shares: c.clone != nil,
@@ -126,7 +125,7 @@ func (c *valueCodec[V]) appendList(dst []byte, l *chunks[V]) ([]byte, error) {
 	return dst, nil
 }
 
-func (c *valueCodec[V]) listDecoder(space *cow.Space, written *codec.Type, st stamps) (func(*wire.Reader, *chunks[V]) error, error) {
+func (c *valueCodec[V]) listDecoder(space *cow.Space, written *stateInfo, st stamps) (func(*wire.Reader, *chunks[V]) error, error) {
 	decode, err := c.from(written)
 	return func(r *wire.Reader, l *chunks[V]) error {
 		for range r.ArrayLen() {
@@ -216,10 +215,35 @@ func (s *List[K, V]) Len(k K) int {
 }
 
 // All yields every key and its elements as they were when the loop began; otherwise as Value.All.
-func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] {
-	return func(yield func(K, iter.Seq[V]) bool) {
-		s.each(func(k K, p part[chunks[V]]) bool { return yield(k, p.e.living(p.window)) })
+func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.each) }
+
+// InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
+func (s *List[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] { return lists(s.inGroup(group)) }
+
+// merge implements Mergeable. A list that is moved whole is not copied.
+func (s *List[K, V]) merge(into, from K) error {
+	if s.life != nil {
+		return s.mergeLiving(into, from)
 	}
+	c := s.get(from)
+	if c == nil {
+		return s.core.Err()
+	}
+	moved := *c
+	to, inserted, _, err := s.upsert(into)
+	if err != nil {
+		return err
+	}
+	if inserted {
+		*to = moved
+	} else {
+		for v := range moved.all {
+			to.add(s.core.space, *v)
+		}
+	}
+	s.remove(from)
+	s.core.guard.leave()
+	return nil
 }
 
 // At returns the state as it is in a snapshot; see Value.At.
@@ -251,9 +275,16 @@ func (w *ListView[K, V]) Get(k K) iter.Seq[V] {
 }
 
 // All yields every key and its elements.
-func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] {
+func (w *ListView[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return w.lists(w.f.each) }
+
+// InGroup is All for the keys of one key group.
+func (w *ListView[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] {
+	return w.lists(w.f.inGroup(group))
+}
+
+func (w *ListView[K, V]) lists(all func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
 	return func(yield func(K, iter.Seq[V]) bool) {
-		for k, p := range held(w.snap, w.f.each) {
+		for k, p := range held(w.snap, all) {
 			if !yield(k, heldElements(w.snap, p)) {
 				return
 			}
@@ -279,5 +310,11 @@ func (c chunks[V]) seq() iter.Seq[V] {
 				return
 			}
 		}
+	}
+}
+
+func lists[K, V any](all func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
+	return func(yield func(K, iter.Seq[V]) bool) {
+		all(func(k K, p part[chunks[V]]) bool { return yield(k, p.e.living(p.window)) })
 	}
 }

@@ -212,6 +212,40 @@ func (s *List[K, V]) settle(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chu
 	}
 }
 
+// mergeLiving is merge for a state with a lifetime: every element keeps its stamp. Where reading extends lives it goes through
+// the list that is added to as well, whose last read is none of the new elements'.
+func (s *List[K, V]) mergeLiving(into, from K) error {
+	t, hash, m := s.open(from)
+	if t == nil {
+		return s.core.Err()
+	}
+	var moved chunks[V]
+	if c := t.Get(hash, from); c != nil {
+		moved = c.trimmed(s.core.space, s.windowOf(t, hash, c, m))
+	}
+	s.core.guard.leave()
+	if moved.n == 0 {
+		return s.core.Err()
+	}
+	c, _, _, err := s.upsert(into)
+	if err != nil {
+		return err
+	}
+	t, hash = s.locate(into)
+	if w := s.windowOf(t, hash, c, s.momentOf(into)); w.stamp > MinTimestamp {
+		*c = c.trimmed(s.core.space, w)
+		s.untouch(into, c)
+	}
+	moved.stamped(MinTimestamp, func(v *V, stamp Timestamp) bool {
+		c.add(s.core.space, *v)
+		c.date(stamp)
+		return true
+	})
+	s.remove(from)
+	s.leave()
+	return nil
+}
+
 func (s *List[K, V]) lenLiving(k K) (n int) {
 	t, hash, m := s.open(k)
 	if t == nil {

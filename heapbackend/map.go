@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
@@ -47,7 +46,9 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 		return nil, err
 	}
 	m := &mapCodec[MK, V]{sub: sub, value: c}
-	s, err := register(in, stateInfo{name: name, kind: kindMap, sub: h.Type(), codec: c.id, typ: c.typ}, layout[inner[MK, V]]{
+	info := c.describe(name, kindMap)
+	info.sub = h.Type()
+	s, err := register(in, info, layout[inner[MK, V]]{
 		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
 		life: c.life, parts: &partsLayout[inner[MK, V]]{alive: (*inner[MK, V]).alive, append: m.appendStamped},
 	})
@@ -89,7 +90,7 @@ func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err err
 	return dst, nil
 }
 
-func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *codec.Type, st stamps) (func(*wire.Reader, *inner[MK, V]) error, error) {
+func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo, st stamps) (func(*wire.Reader, *inner[MK, V]) error, error) {
 	pool := m.newPool(space)
 	decode, err := m.value.from(written)
 	return func(r *wire.Reader, e *inner[MK, V]) error {
@@ -268,11 +269,18 @@ func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 
 // All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
 // loop: they yield nothing once it has ended.
-func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
+func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.nested(s.each) }
+
+// InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
+func (s *Map[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
+	return s.nested(s.inGroup(group))
+}
+
+func (s *Map[K, MK, V]) nested(all func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
 		ended := false
 		defer func() { ended = true }()
-		for k, p := range s.each {
+		for k, p := range all {
 			entries := func(yield func(MK, V) bool) {
 				if !ended {
 					p.e.living(p.window)(yield)
@@ -331,9 +339,16 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 }
 
 // All yields every key and its map.
-func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] {
+func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return w.nested(w.f.each) }
+
+// InGroup is All for the keys of one key group.
+func (w *MapView[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
+	return w.nested(w.f.inGroup(group))
+}
+
+func (w *MapView[K, MK, V]) nested(all func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, p := range held(w.snap, w.f.each) {
+		for k, p := range held(w.snap, all) {
 			if !yield(k, w.entries(p)) {
 				return
 			}

@@ -15,6 +15,7 @@ func (m *machine[K]) actions() map[string]func(op) {
 		"bag": m.bag, "change": m.change, "sweep": m.sweep, "drop": m.drop,
 		"append": m.append, "set": m.set, "unlist": m.unlist,
 		"mapput": m.mapPut, "mapchange": m.mapChange, "mapremove": m.mapRemove, "unmap": m.unmap,
+		"sum": m.sum, "unsum": m.unsum, "aggregate": m.aggregate, "note": m.note, "denote": m.denote, "merge": m.merge,
 		"fill": m.fill, "drain": m.drain, "iterate": m.iterate, "entries": m.entries,
 		"capture": m.capture, "release": m.release, "retain": m.retain, "read": m.background, "check": m.check,
 		"rollback": m.rollback, "restart": m.restart, "rescale": m.rescale, "ghost": m.ghost,
@@ -192,6 +193,7 @@ func (m *machine[K]) ghost(o op) {
 		m.changeIn(one, o)
 		m.appendIn(one, o)
 		m.mapChangeIn(one, o)
+		m.aggregateIn(one, o)
 	}
 }
 

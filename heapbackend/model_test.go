@@ -39,6 +39,7 @@ type task[K comparable] struct {
 	bags   *heapbackend.Value[K, bag]
 	lists  *heapbackend.List[K, []byte]
 	maps   *heapbackend.Map[K, string, bag]
+	spaces spacedStates
 	want   contents
 }
 
@@ -67,6 +68,7 @@ var opNames = strings.Fields(`
 	bag bag change change sweep sweep drop
 	append append append set unlist
 	mapput mapput mapchange mapchange mapremove unmap
+	sum sum unsum aggregate aggregate note note denote merge
 	fill fill drain iterate entries
 	capture capture capture release release retain read read check
 	rollback restart rescale ghost ghost`)
@@ -180,7 +182,8 @@ func (m *machine[K]) fresh(r keygroups.Range) *task[K] {
 		b:      b,
 		points: valueOf[point](m.t, b, "points"), bags: valueOf[bag](m.t, b, "bags"),
 		lists: listOf[[]byte](m.t, b, "lists"), maps: mapOf[string, bag](m.t, b, "maps"),
-		want: newContents(),
+		spaces: newSpacedStates(m.t, b),
+		want:   newContents(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package heapbackend
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math/bits"
@@ -54,6 +55,9 @@ func NamespacesOf[N, K comparable](b *Backend[K]) (*Namespaces[K, N], error) {
 		keys.equal = func(a, b NamespacedKey[K, N]) bool {
 			return n.key.Equal(a.Key, b.Key) && n.spaces.same(a.Namespace, b.Namespace)
 		}
+	}
+	keys.order = func(a, c NamespacedKey[K, N]) int {
+		return cmp.Or(b.keys.order(a.Key, c.Key), n.spaces.order(a.Namespace, c.Namespace))
 	}
 	n.of = scopeOf[NamespacedKey[K, N]]{core: &b.core, keys: keys, keyType: b.keyType, namespace: h.Type()}
 	n.of.index = func() index[NamespacedKey[K, N]] {

@@ -1,7 +1,10 @@
 package heapbackend
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -30,6 +33,13 @@ type Options[V any] struct {
 	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to a state
 	// that was written without one, whose entries are then as if written when they were restored, and taken away again.
 	TTL *TTL
+	// Version is that of V, counted by the program from any number on; it is recorded in every checkpoint. Fields of structs
+	// that come, go or move and numbers that grow wider need no new version. It is for what cannot be matched so, or would
+	// be matched wrongly: another type, another unit, another Codec.
+	Version uint64
+	// Migrations lead from older versions to Version, one version each, oldest first. A checkpoint of a version that none
+	// starts from, or of a newer one than Version, is refused.
+	Migrations []Migration
 }
 
 // valueCodec is how values of one type are written, read, described and copied.
@@ -38,35 +48,54 @@ type valueCodec[V any] struct {
 	typ      *codec.Type // of the derived codec, else nil
 	append   func(dst []byte, v *V) ([]byte, error)
 	decode   func(r *wire.Reader, v *V) error
-	from     func(old *codec.Type) (func(r *wire.Reader, v *V) error, error) // decode for the values of an older type
+	adapt    func(old *codec.Type) (func(r *wire.Reader, v *V) error, error) // of the derived codec: decode for an older type
 	clone    func(dst, src *V)                                               // nil: plain assignment is a deep copy
 	pointers bool                                                            // values hold pointers of any kind
 	life     *lifetime                                                       // nil without TTL
+
+	version    uint64
+	migrations []Migration // to version, without a gap
 }
 
 func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
-	var o Options[V]
+	o, err := oneOptions(opts)
+	if err != nil {
+		return c, err
+	}
+	clone := o.Clone
+	if clone == nil {
+		if clone, err = codec.CloneOf[V](); err != nil {
+			return c, fmt.Errorf("%w: %w; give Options.Clone", ErrStateType, err)
+		}
+	}
+	c, err = codingOf(o.Codec)
+	if err = errors.Join(err, checkMigrations(o.Version, reflect.TypeFor[V](), o.Migrations)); err != nil {
+		return c, err
+	}
+	c.clone, c.pointers = clone, !codec.PointerFree[V]()
+	c.version, c.migrations = o.Version, slices.Clone(o.Migrations)
+	c.life, err = newLifetime(o.TTL)
+	return c, err
+}
+
+// oneOptions returns the Options that a program gave, if any.
+func oneOptions[V any](opts []Options[V]) (o Options[V], err error) {
 	if len(opts) > 1 {
-		return c, fmt.Errorf("%w: more than one Options", ErrConfig)
+		return o, fmt.Errorf("%w: more than one Options", ErrConfig)
 	}
 	if len(opts) == 1 {
 		o = opts[0]
 	}
-	if c.life, err = newLifetime(o.TTL); err != nil {
-		return c, err
-	}
-	c.pointers = !codec.PointerFree[V]()
-	if c.clone = o.Clone; c.clone == nil {
-		if c.clone, err = codec.CloneOf[V](); err != nil {
-			return c, fmt.Errorf("%w: %w; give Options.Clone", ErrStateType, err)
-		}
-	}
-	if o.Codec != nil {
-		if c.id = o.Codec.ID(); c.id == "" || len(c.id) > MaxStateName {
+	return o, nil
+}
+
+// codingOf returns the part of a value's codec that writes and reads; user is nil for the derived one.
+func codingOf[V any](user Codec[V]) (c valueCodec[V], err error) {
+	if user != nil {
+		if c.id = user.ID(); c.id == "" || len(c.id) > MaxStateName {
 			return c, fmt.Errorf("%w: a Codec's ID must have 1 to %d bytes", ErrConfig, MaxStateName)
 		}
-		c.append, c.decode = userAppend(o.Codec), userDecode(o.Codec)
-		c.from = func(*codec.Type) (func(*wire.Reader, *V) error, error) { return c.decode, nil }
+		c.append, c.decode = userAppend(user), userDecode(user)
 		return c, nil
 	}
 	derived, err := codec.For[V]()
@@ -74,7 +103,7 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 		return c, fmt.Errorf("%w: %w; give Options.Codec", ErrStateType, err)
 	}
 	c.typ, c.append, c.decode = derived.Type(), derived.Append, derived.Decode
-	c.from = func(old *codec.Type) (func(*wire.Reader, *V) error, error) {
+	c.adapt = func(old *codec.Type) (func(*wire.Reader, *V) error, error) {
 		d, err := derived.From(old)
 		if err != nil {
 			return nil, err
@@ -82,6 +111,11 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 		return d.Decode, nil
 	}
 	return c, nil
+}
+
+// describe returns the description of a state of such values.
+func (c *valueCodec[V]) describe(name, kind string) stateInfo {
+	return stateInfo{name: name, kind: kind, codec: c.id, typ: c.typ, traits: traits{version: c.version}}
 }
 
 // userAppend gives a user's codec an empty slice, the room behind dst, and checks that it wrote exactly one msgpack value:

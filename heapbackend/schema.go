@@ -2,6 +2,7 @@ package heapbackend
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,14 +152,31 @@ func readTraits(r *wire.Reader) (t traits) {
 
 // same reports whether two descriptions give records the same meaning. Names are not compared.
 func (i *stateInfo) same(o *stateInfo) bool {
-	return i.related(o) && i.typ.Equal(o.typ) && i.stamped == o.stamped && i.version == o.version
+	return i.related(o) && i.codec == o.codec && i.typ.Equal(o.typ) && i.stamped == o.stamped && i.version == o.version
 }
 
-// related reports whether two descriptions differ at most in the type of their values, its version, and whether they are
-// stamped. Keys and namespaces never change.
-func (i *stateInfo) related(o *stateInfo) bool {
-	return i.kind == o.kind && i.key == o.key && i.sub == o.sub && i.namespace == o.namespace && i.domain == o.domain &&
-		i.codec == o.codec && (i.typ == nil) == (o.typ == nil)
+// related reports whether two descriptions differ at most in their values: in type, codec and version, and in whether they
+// are stamped. Nothing else ever changes.
+func (i *stateInfo) related(o *stateInfo) bool { return i.change(o) == nil }
+
+// change says how i, a state as it is registered, and o, as it was written, are not related.
+func (i *stateInfo) change(o *stateInfo) error {
+	var changes []string
+	for _, part := range []struct{ what, was, is string }{
+		{"the kind was", o.kind, i.kind},
+		{"keys were", o.key, i.key},
+		{"namespaces were", o.namespace, i.namespace},
+		{"map keys were", o.sub, i.sub},
+		{"the time was", o.domain, i.domain},
+	} {
+		if part.was != part.is {
+			changes = append(changes, fmt.Sprintf("%s %s, now %s", part.what, cmp.Or(part.was, "none"), cmp.Or(part.is, "none")))
+		}
+	}
+	if changes == nil {
+		return nil
+	}
+	return errors.New(strings.Join(changes, "; "))
 }
 
 // kindNames are the kinds as Go names them.
@@ -195,9 +213,14 @@ func (i *stateInfo) String() string {
 	return s
 }
 
-// mismatch is the error of a state that was written otherwise than it is registered.
+// mismatch is the error of a state that was written otherwise than it is registered. What a cause that is a refusal
+// advises goes into it.
 func mismatch(registered, written *stateInfo, cause error) error {
-	return &SchemaError{State: registered.name, Registered: registered.String(), Written: written.String(), Cause: cause}
+	e := &SchemaError{State: registered.name, Registered: registered.String(), Written: written.String(), Cause: cause}
+	if refused := (*refusal)(nil); errors.As(cause, &refused) {
+		e.Cause, e.advice = refused.cause, refused.advice
+	}
+	return e
 }
 
 // appendSchema appends the descriptions as one array.

@@ -1,6 +1,7 @@
 package heapbackend
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
@@ -28,6 +29,7 @@ type keyCodec[K comparable] struct {
 	hasher   keygroups.Hasher[K]
 	locate   func(K) (group, hash uint64) // hashes of what decides the key group and of all of it, where these differ
 	equal    func(a, b K) bool            // nil when == is right
+	order    func(a, b K) int             // the order of canonical encodings, 0 for keys that are one
 	codec    *codec.Codec[K]
 	pointers bool
 }
@@ -37,6 +39,7 @@ func newKeyCodec[K comparable](h keygroups.Hasher[K]) (k keyCodec[K], err error)
 		return k, err
 	}
 	k.hasher = h
+	k.order = func(a, b K) int { return bytes.Compare(h.Append(nil, a), h.Append(nil, b)) }
 	if !h.Exact() {
 		k.equal = h.Equal
 	}

@@ -3,7 +3,9 @@ package heapbackend
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/zeebo/xxh3"
@@ -19,13 +21,14 @@ type Snapshot struct {
 	p      atomic.Pointer[point]
 	cfg    Config
 	schema []byte
+	tasked bool // there are operator states
 }
 
 // point is what all handles of a capture share.
 type point struct {
 	view   *cow.View
 	states []frozen
-	sums   map[int][]uint64 // Config.VerifyFrozen: by state, the hash of each group's records at the capture
+	sums   map[int][]uint64 // Config.VerifyFrozen: by state, the hash of each block's records at the capture
 }
 
 // Capture takes a snapshot of all states. It must be called by the backend's owner, between operations; it touches no
@@ -42,11 +45,11 @@ func (c *core) Capture() (*Snapshot, error) {
 	for _, k := range c.carried {
 		p.states = append(p.states, &k)
 	}
-	snap := &Snapshot{cfg: c.cfg, schema: c.Schema()}
+	snap := &Snapshot{cfg: c.cfg, schema: c.Schema(), tasked: p.tasked()}
 	snap.p.Store(p)
 	c.guard.leave()
 	if c.cfg.VerifyFrozen {
-		if err := p.hash(c.cfg.Range); err != nil {
+		if err := p.hash(c.cfg); err != nil {
 			snap.Release()
 			return nil, err
 		}
@@ -72,6 +75,21 @@ func (s *Snapshot) Config() Config { return s.cfg }
 // Range returns the key groups the snapshot holds.
 func (s *Snapshot) Range() keygroups.Range { return s.cfg.Range }
 
+// Blocks yields the numbers of the blocks the snapshot is written as, ascending: the key groups of its range, empty ones
+// too, and then, if there are operator states, M + the index of the task. Also of a released snapshot.
+func (s *Snapshot) Blocks() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for g := range s.cfg.Range.All() {
+			if !yield(g) {
+				return
+			}
+		}
+		if own, _ := s.cfg.OperatorGroup(); s.tasked {
+			yield(own)
+		}
+	}
+}
+
 // Schema describes the snapshot's states: msgpack, as docs/format.md says. The caller must not change it.
 func (s *Snapshot) Schema() []byte { return s.schema }
 
@@ -81,7 +99,7 @@ func (s *Snapshot) Retain() (*Snapshot, error) {
 	if p == nil || !p.view.Retain() {
 		return nil, ErrReleased
 	}
-	c := &Snapshot{cfg: s.cfg, schema: s.schema}
+	c := &Snapshot{cfg: s.cfg, schema: s.schema, tasked: s.tasked}
 	c.p.Store(p)
 	return c, nil
 }
@@ -124,26 +142,57 @@ func held[K, V any](s *Snapshot, all func(func(K, V) bool)) func(func(K, V) bool
 
 // viewOf returns what snap holds of s.
 func viewOf[K comparable, E any](s *keyed[K, E], snap *Snapshot) (*viewed[K, E], error) {
-	p, err := snap.acquire()
+	f, err := frozenIn(snap, s.info.name, func(f *frozenKeyed[K, E]) bool { return f.state == s })
 	if err != nil {
 		return nil, err
 	}
-	defer p.view.Release()
-	for _, f := range p.states {
-		if f.described().name != s.info.name {
-			continue
-		}
-		if same, ok := f.(*frozenKeyed[K, E]); ok && same.state == s {
-			return &viewed[K, E]{same, snap}, nil
-		}
-		if _, before := f.(*carried); !before {
-			return nil, fmt.Errorf("%w: state %q", ErrMismatch, s.info.name)
-		}
-	}
-	return nil, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, s.info.name)
+	return &viewed[K, E]{f, snap}, nil
 }
 
-// Entries returns the number of entries of a key group over all states, 0 for a group outside the range and for a
+// frozenIn returns what snap holds of the state of that name; mine says whether it is the caller's.
+func frozenIn[F frozen](snap *Snapshot, name string, mine func(F) bool) (none F, err error) {
+	p, err := snap.acquire()
+	if err != nil {
+		return none, err
+	}
+	defer p.view.Release()
+	for _, f := range p.states {
+		if f.described().name != name {
+			continue
+		}
+		if same, ok := f.(F); ok && mine(same) {
+			return same, nil
+		}
+		if _, before := f.(*carried); !before {
+			return none, fmt.Errorf("%w: state %q", ErrMismatch, name)
+		}
+	}
+	return none, fmt.Errorf("%w: %q was registered after the capture", ErrUnknownState, name)
+}
+
+// in yields the states of the kind that has something in a block of that number, and their indices in the schema.
+func (p *point) in(cfg Config, group int) iter.Seq2[int, frozen] {
+	return func(yield func(int, frozen) bool) {
+		for i, f := range p.states {
+			if f.described().operator() == cfg.isOperator(group) && !yield(i, f) {
+				return
+			}
+		}
+	}
+}
+
+// tasked reports whether there are operator states.
+func (p *point) tasked() bool {
+	return slices.ContainsFunc(p.states, func(f frozen) bool { return f.described().operator() })
+}
+
+// holds reports whether the snapshot has a block of that number.
+func (s *Snapshot) holds(group int) bool {
+	own, _ := s.cfg.OperatorGroup()
+	return s.cfg.Range.Contains(group) || s.tasked && group == own
+}
+
+// Entries returns the number of entries of a block over all states, 0 for one the snapshot does not have and for a
 // released snapshot. O(states).
 func (s *Snapshot) Entries(group int) uint64 {
 	p, err := s.acquire()
@@ -151,17 +200,17 @@ func (s *Snapshot) Entries(group int) uint64 {
 		return 0
 	}
 	defer p.view.Release()
-	if !s.cfg.Range.Contains(group) {
+	if !s.holds(group) {
 		return 0
 	}
 	n := uint64(0)
-	for _, f := range p.states {
+	for _, f := range p.in(s.cfg, group) {
 		n += f.entries(group)
 	}
 	return n
 }
 
-// AppendGroup appends the entries of a key group to dst, as docs/format.md says: for each state that has any an array of
+// AppendGroup appends the entries of a block to dst, of a key group or of operator state (see Blocks), as docs/format.md says: for each state that has any an array of
 // its index in the schema, its number of entries and a bin of its records. It returns dst extended and the number of
 // entries; an empty group appends nothing. A snapshot always appends the same bytes for a group. Errors: ErrReleased,
 // ErrGroup, ErrFull, ErrFrozen, and a codec's own, with the name of the state; dst is then returned as it was.
@@ -171,18 +220,18 @@ func (s *Snapshot) AppendGroup(dst []byte, group int) (block []byte, entries uin
 		return dst, 0, err
 	}
 	defer p.view.Release()
-	if !s.cfg.Range.Contains(group) {
+	if !s.holds(group) {
 		return dst, 0, fmt.Errorf("%w: group %d of a snapshot of %v", ErrGroup, group, s.cfg.Range)
 	}
 	start := len(dst)
-	for i, f := range p.states {
+	for i, f := range p.in(s.cfg, group) {
 		n := f.entries(group)
 		if n == 0 {
 			continue
 		}
 		var at int
 		if dst, at, err = appendState(dst, i, n, f, group); err == nil {
-			err = p.verify(dst[at:], i, group-s.cfg.Range.First)
+			err = p.verify(dst[at:], i, s.cfg.index(group))
 		}
 		if err != nil {
 			return dst[:start], 0, err
@@ -213,13 +262,17 @@ func appendState(dst []byte, index int, n uint64, f frozen, group int) (out []by
 }
 
 // hash records what the values look like now, for verify.
-func (p *point) hash(r keygroups.Range) error {
+func (p *point) hash(cfg Config) error {
 	p.sums = map[int][]uint64{}
 	for i, f := range p.states {
 		if !f.shares() {
 			continue
 		}
-		for g := range r.All() {
+		blocks := cfg.Range
+		if own, _ := cfg.OperatorGroup(); f.described().operator() {
+			blocks = keygroups.Range{First: own, End: own + 1}
+		}
+		for g := range blocks.All() {
 			records, err := f.appendGroup(nil, g)
 			if err != nil {
 				return err
@@ -230,7 +283,15 @@ func (p *point) hash(r keygroups.Range) error {
 	return nil
 }
 
-// verify compares the records of state i in the group at that index with what they were at the capture.
+// index is where the hash of a block is in a state's list: a state has blocks of one sort.
+func (c Config) index(group int) int {
+	if c.isOperator(group) {
+		return 0
+	}
+	return group - c.Range.First
+}
+
+// verify compares the records of state i in the block at that index with what they were at the capture.
 func (p *point) verify(records []byte, i, index int) error {
 	sums := p.sums[i]
 	if sums == nil || sums[index] == xxh3.Hash(records) {

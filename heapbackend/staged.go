@@ -6,19 +6,20 @@ import (
 	"github.com/heapstate/heapstate/internal/wire"
 )
 
-// Staged is one key group ready to be installed: decoded from bytes, or found fit to be taken over from a snapshot. A
+// Staged is one block, a key group or a task's operator state, ready to be installed: decoded from bytes, or found fit to be taken over from a snapshot. A
 // Staged that is not installed needs no clean-up.
 type Staged struct {
 	backend *core
 	group   int
 	entries uint64
+	tasks   int       // of operator state: how many there were, 0 if it is empty
 	parts   []content // by index of the state; states without one become empty
 	carried []carriedGroup
 	from    *Snapshot // whose memory it shares, nil if none
 	done    bool      // installed: what it held belongs to the backend now
 }
 
-// Group returns the key group.
+// Group returns the number of the block: the key group or, for operator state, M + the index of the task that wrote it.
 func (s *Staged) Group() int { return s.group }
 
 // Entries returns the number of entries over all states.
@@ -29,13 +30,13 @@ func (c *core) check(group int) error {
 	if err := c.guard.failed(); err != nil {
 		return err
 	}
-	if !c.cfg.Range.Contains(group) {
+	if !c.cfg.takes(group) {
 		return fmt.Errorf("%w: group %d, this backend holds %v", ErrGroup, group, c.cfg.Range)
 	}
 	return nil
 }
 
-// StageEmpty prepares to make a key group empty. Errors: ErrGroup, ErrClosed.
+// StageEmpty prepares to make a block empty. Errors: ErrGroup, ErrClosed.
 func (c *core) StageEmpty(group int) (*Staged, error) {
 	if err := c.check(group); err != nil {
 		return nil, err
@@ -43,9 +44,9 @@ func (c *core) StageEmpty(group int) (*Staged, error) {
 	return &Staged{backend: c, group: group, parts: make([]content, len(c.states))}, nil
 }
 
-// StageBlock decodes a key group that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned then. A
-// state whose value type has changed since is read field by field, by name. The
-// caller has verified the block's checksum; what it holds is checked all the same. It touches nothing of the backend,
+// StageBlock decodes a block that Snapshot.AppendGroup wrote, under the schema that Snapshot.Schema returned then. A
+// state whose value type has changed since is read field by field, by name, or migrated. The caller has verified the
+// block's checksum; what it holds is checked all the same. It touches nothing of the backend,
 // keeps neither slice, and may be called from any goroutine, several at once. Memory is bounded by that of the entries
 // present. Errors: ErrCorrupt, ErrSchema, ErrUnknownState, ErrGroup, ErrClosed.
 func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, error) {
@@ -70,6 +71,9 @@ func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, erro
 			return nil, fmt.Errorf("%w: group %d: state %d of %d with %d entries after state %d", ErrCorrupt, group, index, len(infos), entries, last)
 		}
 		last = int(index)
+		if err := s.admit(infos[index]); err != nil {
+			return nil, err
+		}
 		if err := c.stagePart(s, infos[index], entries, records); err != nil {
 			return nil, err
 		}
@@ -80,11 +84,30 @@ func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, erro
 	return s, nil
 }
 
+// admit checks that a state can have something in the block, and notes how many tasks there were.
+func (s *Staged) admit(info *stateInfo) error {
+	m := s.backend.cfg.M
+	if info.operator() != s.backend.cfg.isOperator(s.group) {
+		return fmt.Errorf("%w: group %d: state %q is not of that sort", ErrCorrupt, s.group, info.name)
+	}
+	if !info.operator() {
+		return nil
+	}
+	if info.tasks > uint64(m) || info.tasks <= uint64(s.group-m) || s.tasks != 0 && info.tasks != uint64(s.tasks) {
+		return fmt.Errorf("%w: state %q: task %d of %d", ErrCorrupt, info.name, s.group-m, info.tasks)
+	}
+	s.tasks = int(info.tasks)
+	return nil
+}
+
 // stagePart stages one state of a block.
 func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []byte) error {
 	s.entries += entries
 	st, i := c.lookup(info.name)
 	if st == nil {
+		if _, err := cut(records, 0, entries); info.operator() && err != nil {
+			return fmt.Errorf("%w: group %d: state %q: %w", ErrCorrupt, s.group, info.name, err)
+		}
 		return s.carry(carriedGroup{info: info, group: s.group, n: entries, records: append([]byte(nil), records...)})
 	}
 	part, err := st.stage(info, s.group, entries, records)
@@ -95,10 +118,11 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 	return nil
 }
 
-// StageSnapshot prepares to take a key group over from a snapshot, which may be of another backend of the job, with any
-// range that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
-// backends as like may take from it. O(states), unless a state is registered with another Go type: then its entries are
-// encoded and decoded. The snapshot must not be released before Install. Errors: ErrMismatch, ErrSchema,
+// StageSnapshot prepares to take a block over from a snapshot, which may be of another backend of the job, with any range
+// that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
+// backends as like may take from it. O(states), unless a state is registered with another Go type or version: then its
+// entries are encoded and decoded, with the result, or the error, that StageBlock has for their bytes. So is the operator
+// state of another task or of another parallelism. The snapshot must not be released before Install. Errors: ErrMismatch, ErrSchema,
 // ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrFrozen.
 func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	s, err := c.StageEmpty(group)
@@ -113,8 +137,16 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	if snap.cfg.M != c.cfg.M || snap.cfg.Seed != c.cfg.Seed {
 		return nil, fmt.Errorf("%w: it has %d key groups and another seed or number than this backend's %d", ErrMismatch, snap.cfg.M, c.cfg.M)
 	}
-	if !snap.cfg.Range.Contains(group) {
+	if !snap.holds(group) {
 		return nil, fmt.Errorf("%w: group %d, the snapshot holds %v", ErrGroup, group, snap.cfg.Range)
+	}
+	if c.cfg.isOperator(group) && !c.cfg.samePlace(snap.cfg) {
+		// Adopting pins the whole snapshot. For what may be a few elements of another task's that is too much.
+		block, _, err := snap.AppendGroup(nil, group)
+		if err != nil {
+			return nil, err
+		}
+		return c.StageBlock(snap.schema, group, block)
 	}
 	if p.sums != nil {
 		if _, _, err := snap.AppendGroup(nil, group); err != nil {
@@ -122,10 +154,13 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 		}
 	}
 	s.from = snap
-	for _, f := range p.states {
+	for _, f := range p.in(c.cfg, group) {
 		n := f.entries(group)
 		if n == 0 {
 			continue
+		}
+		if err := s.admit(f.described()); err != nil {
+			return nil, err
 		}
 		s.entries += n
 		st, i := c.lookup(f.described().name)
@@ -137,7 +172,7 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 		}
 		g := carriedFrom(f, group)
 		if s.parts[i], err = g.stageInto(st, group); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("key group %d: %w", group, err)
 		}
 	}
 	return s, nil
@@ -148,35 +183,37 @@ func (s *Staged) carry(g carriedGroup) error {
 	if s.backend.cfg.RefuseUnknown {
 		return fmt.Errorf("%w: the checkpoint holds %q; register it, or leave RefuseUnknown unset to carry it along", ErrUnknownState, g.info.name)
 	}
-	if g.info.key != s.backend.keyType {
+	if g.info.key != s.backend.keyType && !g.info.operator() {
 		return fmt.Errorf("%w: state %q has keys of type %s, this backend %s", ErrMismatch, g.info.name, g.info.key, s.backend.keyType)
 	}
 	s.carried = append(s.carried, g)
 	return nil
 }
 
-// Install makes staged groups the content of the backend's: what those groups held before is gone, other groups are not
-// touched. All are checked before the first is installed, so that an error leaves the backend as it was. It must be
-// called by the owner, once for each Staged. O(states x staged groups), and O(pages) for groups that were decoded.
-// Errors: ErrMismatch for groups staged for another backend or installed before, ErrGroup for one staged twice,
-// ErrReleased, ErrSchema, ErrConcurrent, ErrClosed.
+// Install makes staged blocks the content of the backend's: what those key groups held before is gone, others are not
+// touched. Blocks of operator state together replace all of the backend's: each state gets this task's share of what they
+// hold, as its constructor says, so all that OperatorBlocks names are installed at once.
+//
+// All are checked before the first is installed, so that an error leaves the backend as it was. It must be called by the
+// owner, once for each Staged. O(states x staged groups), O(pages) for groups that were decoded, and O(elements) for lists
+// that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another backend or installed
+// before and for operator state of checkpoints of different parallelism, ErrGroup for one staged twice, ErrReleased,
+// ErrSchema, ErrConcurrent, ErrClosed.
 func (c *core) Install(staged []*Staged) error {
 	if !c.guard.enter() {
 		return c.guard.refused()
 	}
 	defer c.guard.leave()
-	seen := make(map[int]bool, len(staged))
-	for _, s := range staged {
-		if s == nil || s.backend != c {
-			return fmt.Errorf("%w: a group staged for another backend", ErrMismatch)
-		}
-		if s.done {
-			return fmt.Errorf("%w: group %d was installed already; stage it again", ErrMismatch, s.group)
-		}
-		if seen[s.group] {
-			return fmt.Errorf("%w: group %d is staged twice", ErrGroup, s.group)
-		}
-		seen[s.group] = true
+	seen, err := c.checkStaged(staged)
+	if err != nil {
+		return err
+	}
+	blocks, tasks, err := c.operatorStaged(staged)
+	if err != nil {
+		return err
+	}
+	if own, _ := c.cfg.OperatorGroup(); len(blocks) > 0 {
+		seen[own] = true
 	}
 	if err := c.checkCarried(seen, staged); err != nil {
 		return err
@@ -197,19 +234,53 @@ func (c *core) Install(staged []*Staged) error {
 		}
 		held[s.from] = p
 	}
+	carried, err := c.carriedOf(staged, blocks, tasks)
+	if err != nil {
+		return err
+	}
 	for _, p := range held {
 		c.space.Adopt(p.view)
 	}
 	for _, s := range staged {
 		s.done = true
-		for i, st := range c.states {
-			var part content
-			if i < len(s.parts) {
-				part = s.parts[i]
-			}
-			st.install(s.group, part)
-		}
+		c.installGroup(s)
 	}
-	c.installCarried(seen, staged)
+	c.installOperator(blocks, tasks)
+	c.installCarried(seen, carried)
 	return nil
+}
+
+// checkStaged returns the groups that are staged, or why they cannot be installed.
+func (c *core) checkStaged(staged []*Staged) (map[int]bool, error) {
+	seen := make(map[int]bool, len(staged))
+	for _, s := range staged {
+		if s == nil || s.backend != c {
+			return nil, fmt.Errorf("%w: a group staged for another backend", ErrMismatch)
+		}
+		if s.done {
+			return nil, fmt.Errorf("%w: group %d was installed already; stage it again", ErrMismatch, s.group)
+		}
+		if seen[s.group] {
+			return nil, fmt.Errorf("%w: group %d is staged twice", ErrGroup, s.group)
+		}
+		seen[s.group] = true
+	}
+	return seen, nil
+}
+
+// installGroup installs a key group.
+func (c *core) installGroup(s *Staged) {
+	if c.cfg.isOperator(s.group) {
+		return
+	}
+	for i, st := range c.states {
+		if st.described().operator() {
+			continue
+		}
+		var part content
+		if i < len(s.parts) {
+			part = s.parts[i]
+		}
+		st.install(s.group, part)
+	}
 }

@@ -3,7 +3,6 @@ package heapbackend
 import (
 	"iter"
 
-	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 )
@@ -18,18 +17,25 @@ type Value[K comparable, V any] struct {
 	clone func(dst, src *V) // nil when plain assignment is a deep copy
 }
 
-// NewValue registers a value state. K follows from the backend; at most one Options may be given. Errors: ErrStateName,
+// NewValue registers a value state in a backend or in its Namespaces; K follows from that. At most one Options may be given. Errors: ErrStateName,
 // ErrStateExists, ErrStateType (V cannot be encoded or copied, or the name has another type), ErrConfig, and ErrSchema
 // if the restored checkpoint holds the state with another type.
 func NewValue[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*Value[K, V], error) {
+	return newValue(in, name, kindValue, opts)
+}
+
+// newValue registers a state whose entries are values, of any kind.
+func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Options[V]) (*Value[K, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := register(in, stateInfo{name: name, kind: kindValue, codec: c.id, typ: c.typ}, layout[V]{
-		append:  c.append,
-		decoder: func(_ *cow.Space, t *codec.Type, _ stamps) (func(*wire.Reader, *V) error, error) { return c.from(t) },
-		refs:    c.clone != nil, pointers: c.pointers, shares: c.clone != nil, life: c.life,
+	s, err := register(in, c.describe(name, kind), layout[V]{
+		append: c.append,
+		decoder: func(_ *cow.Space, written *stateInfo, _ stamps) (func(*wire.Reader, *V) error, error) {
+			return c.from(written)
+		},
+		refs: c.clone != nil, pointers: c.pointers, shares: c.clone != nil, life: c.life,
 	})
 	if err != nil {
 		return nil, err
@@ -72,19 +78,27 @@ func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 	if err != nil {
 		return err
 	}
-	if !fresh && s.clone != nil {
-		var c V
-		s.clone(&c, p)
-		*p = c
-	}
+	s.unshare(p, fresh)
 	fn(p)
 	s.leave()
 	return nil
 }
 
+// unshare makes a value that is not fresh ready to be written through.
+func (s *Value[K, V]) unshare(p *V, fresh bool) {
+	if !fresh && s.clone != nil {
+		var c V
+		s.clone(&c, p)
+		*p = c
+	}
+}
+
 // All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's
 // body may read and write the state. The values must not be modified.
-func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.all) }
+func (s *Value[K, V]) All() iter.Seq2[K, V] { return entries(s.each) }
+
+// InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
+func (s *Value[K, V]) InGroup(group int) iter.Seq2[K, V] { return entries(s.inGroup(group)) }
 
 // At returns the state as it is in a snapshot, for reading from any goroutine. Errors: ErrReleased, ErrUnknownState if
 // the snapshot was taken before the state was registered, ErrMismatch if it is another backend's.
@@ -116,7 +130,19 @@ func (w *ValueView[K, V]) Get(k K) (v V, ok bool) {
 }
 
 // All yields every key and value, always in the same order. The values must not be modified.
-func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return values(held(w.snap, w.f.all)) }
+func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return entries(held(w.snap, w.f.each)) }
+
+// InGroup is All for the keys of one key group.
+func (w *ValueView[K, V]) InGroup(group int) iter.Seq2[K, V] {
+	return entries(held(w.snap, w.f.inGroup(group)))
+}
+
+// entries yields the values of states whose entries those are.
+func entries[K, V any](all func(func(K, part[V]) bool)) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		all(func(k K, p part[V]) bool { return yield(k, *p.e) })
+	}
+}
 
 // values turns pointers into values.
 func values[K, V any](all func(func(K, *V) bool)) iter.Seq2[K, V] {

@@ -5,7 +5,8 @@
 //
 // The primary copy is the serialized snapshot in the durable store, and the truth. A local copy is a secondary one of
 // the same snapshot, in any [Format]. A copy belongs to an allocation: the claim of a task on the place it runs. The
-// twin of a copy is the primary object written from the same snapshot; its digests say what the copy must hold.
+// twin of a copy is the primary object written from the same snapshot; its digests say what the copy must hold. A group is a
+// key group, or the operator state of the task, which is numbered M + the index of the task.
 //
 // # Model
 //

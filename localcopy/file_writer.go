@@ -39,7 +39,7 @@ type fileWriter struct {
 func startFileWriter(ctx context.Context, f *fileFormat, m Meta, s *heapbackend.Snapshot) *fileWriter {
 	stem := copyStem(&m, uuid.New())
 	w := &fileWriter{
-		format: f, meta: m, gate: newGate(m.Range, s),
+		format: f, meta: m, gate: newGate(&m, s),
 		temp: stem + tempSuffix, name: stem + copySuffix, done: make(chan struct{}),
 	}
 	f.touch(allocationDir(m.Job, m.Allocation))

@@ -22,8 +22,8 @@ var (
 	ErrNoGroup = errors.New("localcopy: group not in this copy")
 	// ErrDropped: the copy was dropped.
 	ErrDropped = errors.New("localcopy: copy was dropped")
-	// ErrWriter: a Writer was used out of order: a group not above the one before, one outside the range, or any use
-	// after Seal or Abandon.
+	// ErrWriter: a Writer was used out of order: a group not above the one before, one that is neither in the range nor the
+	// task's operator state, or any use after Seal or Abandon.
 	ErrWriter = errors.New("localcopy: writer used out of order")
 	// ErrForeign: a symbolic link, or a file or directory of another user, stands where a copy should be.
 	ErrForeign = errors.New("localcopy: not ours")
@@ -76,8 +76,12 @@ func (m *Meta) Check() error {
 	return nil
 }
 
-// GroupInfo is one key group of a copy. Groups without entries are in no copy.
+// operator is the number of the task's block of operator state.
+func (m *Meta) operator() int { return m.M + m.Task }
+
+// GroupInfo is one key group of a copy, or the operator state of its task. Groups without entries are in no copy.
 type GroupInfo struct {
+	// Group is the key group; of operator state it is M + Task.
 	Group int
 	// Digest is the XXH3-64 of the uncompressed block of the group's primary twin.
 	Digest uint64
@@ -113,8 +117,8 @@ type Format interface {
 
 // Writer writes one copy. One goroutine uses it.
 type Writer interface {
-	// WriteGroup adds a group of the snapshot. Groups come in ascending order, each at most once, all within the range;
-	// anything else MUST be ErrWriter. It may return before the group is written; an error may come with a later call.
+	// WriteGroup adds a group of the snapshot. Groups come in ascending order, each at most once, all within the range, but
+	// that the last may be the operator state of the task, M + Task; anything else MUST be ErrWriter. It may return before the group is written; an error may come with a later call.
 	WriteGroup(ctx context.Context, group int) error
 	// Seal makes the copy visible to Open, if it is what twin says. twin is the segments of the durable primary in
 	// ascending order of group. A written group that differs from its twin MUST fail the whole copy with ErrMismatch;

@@ -3,6 +3,7 @@ package localcopy
 import (
 	"errors"
 	"iter"
+
 	"sync"
 
 	"github.com/heapstate/heapstate/heapbackend"
@@ -12,7 +13,7 @@ import (
 // errUnsealed is what ends a copy that nobody wants any more.
 var errUnsealed = errors.New("localcopy: abandoned before it was sealed")
 
-// gate is a snapshot as a primary.Source whose groups become available as they are admitted, in ascending order. It
+// gate is a snapshot as a primary.BlockSource whose groups become available as they are admitted, in ascending order. It
 // owns a handle of the snapshot and releases it when it is closed, which a hung disk does not delay: a group being
 // appended at that moment completes.
 type gate struct {
@@ -26,14 +27,17 @@ type gate struct {
 	closed   error
 }
 
-func newGate(r keygroups.Range, s *heapbackend.Snapshot) *gate {
-	g := &gate{bounds: r, order: newOrder(r), snapshot: s}
+func newGate(m *Meta, s *heapbackend.Snapshot) *gate {
+	g := &gate{bounds: m.Range, order: newOrder(m), snapshot: s}
 	g.moved = sync.NewCond(&g.mu)
 	return g
 }
 
 // Range implements primary.Source.
 func (g *gate) Range() keygroups.Range { return g.bounds }
+
+// Blocks implements primary.BlockSource.
+func (g *gate) Blocks() iter.Seq[int] { return g.snapshot.Blocks() }
 
 // AppendGroup implements primary.Source. It waits until the group was admitted or passed over; one that was passed
 // over is empty.

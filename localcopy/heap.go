@@ -49,7 +49,7 @@ func (f *heapFormat) Begin(ctx context.Context, m Meta, s *heapbackend.Snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("localcopy: retain snapshot: %w", err)
 	}
-	w := &heapWriter{format: f, meta: m, order: newOrder(m.Range), snapshot: own}
+	w := &heapWriter{format: f, meta: m, order: newOrder(&m), snapshot: own}
 	w.mu.Lock() // the watch may fire at once
 	defer w.mu.Unlock()
 	w.stop = context.AfterFunc(ctx, func() { _ = w.Abandon() })

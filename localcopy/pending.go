@@ -69,7 +69,7 @@ func (p *pending) make(s *heapbackend.Snapshot) (c Copy, err error) {
 			err = errors.Join(err, w.Abandon())
 		}
 	}()
-	for group := range p.meta.Range.All() {
+	for group := range s.Blocks() { // also of the handle given back
 		if err := p.err(); err != nil {
 			return nil, err
 		}

@@ -8,7 +8,8 @@
 // one task at one checkpoint ([WriteObject], [ReadIndex]): a header, one block
 // per key group that holds anything, an index of those blocks and a fixed
 // trailer. A segment ([Segment]) says where one such block lies and how to know
-// that it is whole. A manifest ([Manifest]) lists, for every operator, task and
+// that it is whole. A task's operator state, which belongs to no key, is one more
+// block, numbered beyond the key groups: M + the task. A manifest ([Manifest]) lists, for every operator, task and
 // key group, the segments that make up one checkpoint.
 //
 // # Model

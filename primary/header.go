@@ -38,6 +38,11 @@ func (h *Header) check() error {
 
 func rangeIn(r keygroups.Range, m int) bool { return 0 <= r.First && r.First < r.End && r.End <= m }
 
+// blockIn reports whether a task of that range has a block of that number: a key group, or its operator state.
+func blockIn(group int, r keygroups.Range, m, task int) bool {
+	return r.Contains(group) || group == m+task
+}
+
 func appendHeader(dst []byte, h *Header) []byte {
 	return appendFrame(dst, objectMagic, objectVersion, func(b []byte) []byte {
 		b = wire.AppendArrayLen(b, headerFields)

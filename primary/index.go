@@ -139,7 +139,7 @@ func decodeIndex(b []byte, h *Header, t *trailer) ([]Segment, error) {
 	}
 	r := wire.NewReader(b)
 	n := readCount(r, minSegment)
-	if r.Err() == nil && (n != int(t.segments) || n > h.Range.Len()) {
+	if r.Err() == nil && (n != int(t.segments) || n > h.Range.Len()+1) {
 		return nil, corruptAt(t.indexOffset, "number of segments is wrong", nil)
 	}
 	segments := make([]Segment, 0, n)
@@ -153,7 +153,7 @@ func decodeIndex(b []byte, h *Header, t *trailer) ([]Segment, error) {
 		if err := s.check(h.Compression); err != nil {
 			return nil, corruptAt(t.indexOffset, "index makes no sense", err)
 		}
-		if s.Group <= group || s.Group >= h.Range.End || s.Offset != next {
+		if s.Group <= group || !blockIn(s.Group, h.Range, h.M, h.Task) || s.Offset != next {
 			return nil, corruptAt(t.indexOffset, "segments are not in order", nil)
 		}
 		next, group = s.Offset+s.Length, s.Group

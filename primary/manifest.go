@@ -52,13 +52,15 @@ type TaskState struct {
 	Objects []string
 	// Position is the task's position in its source: opaque here.
 	Position []byte
-	// Groups are the non-empty key groups, ascending by Group.
+	// Groups are the non-empty key groups and, if there is any, the operator
+	// state, ascending by Group.
 	Groups []GroupState
 }
 
-// GroupState is the state of one key group.
+// GroupState is the state of one key group, or the operator state of the task.
 type GroupState struct {
-	// Group is the key group, within the task's Range.
+	// Group is the key group, within the task's Range; of operator state it is
+	// M + Task.
 	Group int
 	// Segments make up the group in the order they are applied: a Base, then
 	// any number of Deltas.

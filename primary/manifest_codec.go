@@ -174,7 +174,7 @@ func readGroup(r *wire.Reader) GroupState {
 // Check says whether m can be committed: nil, or an error that wraps ErrInvalid
 // and names the first rule broken. Operators ascend by name; tasks ascend and
 // their ranges are within M, not empty and disjoint; key groups ascend within
-// their task's range; every key group is a Base followed by Deltas, each in an
+// their task's range, and operator state, M + the task, comes after them; every key group is a Base followed by Deltas, each in an
 // object the task names; object names are good. That the tasks of an operator
 // cover all of M is not checked.
 func (m *Manifest) Check() error {
@@ -209,14 +209,14 @@ func (o *Operator) check(m int) error {
 			return fmt.Errorf("task %d: range %v overlaps the one before or is not within %d key groups", t.Task, t.Range, m)
 		}
 		task, end = t.Task, t.Range.End
-		if err := t.check(); err != nil {
+		if err := t.check(m); err != nil {
 			return fmt.Errorf("task %d: %w", t.Task, err)
 		}
 	}
 	return nil
 }
 
-func (t *TaskState) check() error {
+func (t *TaskState) check(m int) error {
 	if !t.Compression.valid() {
 		return fmt.Errorf("unknown %v", t.Compression)
 	}
@@ -228,7 +228,7 @@ func (t *TaskState) check() error {
 	last := t.Range.First - 1
 	for i := range t.Groups {
 		g := &t.Groups[i]
-		if g.Group <= last || g.Group >= t.Range.End {
+		if g.Group <= last || !blockIn(g.Group, t.Range, m, t.Task) {
 			return fmt.Errorf("key group %d out of order or not in %v", g.Group, t.Range)
 		}
 		last = g.Group

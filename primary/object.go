@@ -2,6 +2,7 @@ package primary
 
 import (
 	"context"
+	"iter"
 
 	"github.com/google/uuid"
 
@@ -48,10 +49,10 @@ func (k SegmentKind) String() string {
 	return "delta"
 }
 
-// Segment says where the block of one key group lies in an object, and what it
-// must be.
+// Segment says where the block of one key group, or of a task's operator state,
+// lies in an object, and what it must be.
 type Segment struct {
-	// Group is the key group.
+	// Group is the key group; of operator state it is M + the index of the task.
 	Group int
 	// Kind is Base or Delta.
 	Kind SegmentKind
@@ -80,6 +81,15 @@ type Source interface {
 	AppendGroup(dst []byte, group int) (block []byte, entries uint64, err error)
 }
 
+// BlockSource is a Source of a task that may have operator state: state of the
+// task as a whole. It is one more block, numbered M + the index of the task.
+type BlockSource interface {
+	Source
+	// Blocks yields the numbers of the source's blocks, ascending: the key groups
+	// of its range and, if it has any, the operator state. AppendGroup takes each.
+	Blocks() iter.Seq[int]
+}
+
 // WriteOptions tunes WriteObject; the zero value is ready to use.
 type WriteOptions struct {
 	// Parallelism is how many groups are encoded at once; 0 or less means
@@ -96,7 +106,8 @@ type WriteOptions struct {
 type Index struct {
 	// Header is the object's header.
 	Header Header
-	// Segments are the non-empty key groups, ascending by Group.
+	// Segments are the non-empty key groups and, if there is any, the operator
+	// state, ascending by Group.
 	Segments []Segment
 	// Size is the length of the whole object in bytes.
 	Size int64

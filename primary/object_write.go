@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,13 +16,14 @@ import (
 )
 
 // WriteObject writes the object of h and src to w, front to back in one pass,
-// and returns its index. Key groups are encoded and compressed by o.Parallelism
+// and returns its index. If src is a [BlockSource], its operator state is written
+// too, after the key groups. Key groups are encoded and compressed by o.Parallelism
 // goroutines and written in ascending order, so that the bytes depend only on h,
 // src and the version of the compressor. Each goroutine holds one block, raw and
 // stored; it writes that before it begins another.
 //
 // It returns when all of its goroutines have ended. Errors: ErrInvalid for a
-// header that breaks a rule or a source of another range; those of src, with the
+// header that breaks a rule or a source of another range or task; those of src, with the
 // key group; those of w; ctx.Err(). After an error w has part of an object: the
 // caller aborts it. A panic of src is returned as an error, because it happens on
 // a goroutine where nobody else could catch it.
@@ -34,6 +36,10 @@ func WriteObject(ctx context.Context, w io.Writer, h Header, src Source, o Write
 	if r := src.Range(); r != h.Range {
 		return nil, fmt.Errorf("%w: header of key groups %v, source of %v", ErrInvalid, h.Range, r)
 	}
+	groups, err := blocksOf(src, &h)
+	if err != nil {
+		return nil, err
+	}
 	head := appendHeader(nil, &h)
 	if len(head) > maxHeader {
 		return nil, fmt.Errorf("%w: header of %d bytes, limit %d", ErrInvalid, len(head), maxHeader)
@@ -42,7 +48,7 @@ func WriteObject(ctx context.Context, w io.Writer, h Header, src Source, o Write
 	if err := out.write(head); err != nil {
 		return nil, err
 	}
-	segments, err := writeBlocks(ctx, out, &h, src, o)
+	segments, err := writeBlocks(ctx, out, &h, src, groups, o)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +56,22 @@ func WriteObject(ctx context.Context, w io.Writer, h Header, src Source, o Write
 		return nil, err
 	}
 	return &Index{Header: h, Segments: segments, Size: out.off}, nil
+}
+
+// blocksOf returns the numbers of the blocks of src.
+func blocksOf(src Source, h *Header) ([]int, error) {
+	groups := slices.AppendSeq(make([]int, 0, h.Range.Len()+1), h.Range.All())
+	s, ok := src.(BlockSource)
+	if !ok {
+		return groups, nil
+	}
+	groups = slices.AppendSeq(groups[:0], s.Blocks())
+	for i, g := range groups {
+		if !blockIn(g, h.Range, h.M, h.Task) || i > 0 && g <= groups[i-1] {
+			return nil, fmt.Errorf("%w: block %d of the source, out of order or not of task %d with key groups %v", ErrInvalid, g, h.Task, h.Range)
+		}
+	}
+	return groups, nil
 }
 
 // objectWriter counts what it passes on.
@@ -93,6 +115,7 @@ func (o *objectWriter) finish(headerLength int64, segments []Segment) error {
 type blockRun struct {
 	header *Header
 	src    Source
+	groups []int // to write, ascending
 	onDone func(Segment, []byte)
 
 	taken atomic.Int64 // key groups taken; a worker that finds none left counts too
@@ -106,15 +129,18 @@ type blockRun struct {
 	segments []Segment
 }
 
-func writeBlocks(ctx context.Context, out *objectWriter, h *Header, src Source, o WriteOptions) ([]Segment, error) {
+func writeBlocks(ctx context.Context, out *objectWriter, h *Header, src Source, groups []int, o WriteOptions) ([]Segment, error) {
 	workers := o.Parallelism
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	workers = min(workers, h.Range.Len())
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	workers = min(workers, len(groups))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := &blockRun{header: h, src: src, onDone: o.OnBlock, out: out, stop: stop, turns: make([]chan struct{}, workers)}
+	r := &blockRun{header: h, src: src, groups: groups, onDone: o.OnBlock, out: out, stop: stop, turns: make([]chan struct{}, workers)}
 	for i := range r.turns {
 		r.turns[i] = make(chan struct{}, 1)
 	}
@@ -140,14 +166,14 @@ func (r *blockRun) work(ctx context.Context) {
 	var b block
 	for {
 		i := int(r.taken.Add(1) - 1)
-		if i >= r.header.Range.Len() {
+		if i >= len(r.groups) {
 			return
 		}
 		if err := ctx.Err(); err != nil {
 			r.fail(fmt.Errorf("primary: write object: %w", err))
 			return
 		}
-		if err := b.fill(r.src, r.header.Range.First+i, r.header.Compression); err != nil {
+		if err := b.fill(r.src, r.groups[i], r.header.Compression); err != nil {
 			r.fail(err)
 			return
 		}

@@ -15,6 +15,9 @@
 //	source      where one key group can be read from: a local copy, or the primary copy
 //	plan        for every key group of a range, its sources in the order in which they are tried, with the reason
 //
+// What is said of key groups holds for operator state too: a task leaves at most one block of it in a checkpoint, numbered M + the
+// index of the task, and a plan lists those that the restoring task needs, its own and other tasks', after the key groups.
+//
 // # The parts
 //
 // Each is usable without the ones after it; an engine that has its own scheduling and its own barriers takes the first three.

@@ -29,7 +29,7 @@ func (t *Task) takeDue(id uint64) (dueCheckpoint, bool) {
 func (t *Task) dequeue(id uint64) (take dueCheckpoint, ok bool, skipped []dueCheckpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	defer t.updateSignalLocked()
+	defer t.announceLocked()
 	for len(t.due) > 0 && (id == 0 || t.due[0].id <= id) {
 		take, t.due = t.due[0], t.due[1:]
 		if id == 0 || take.id == id {
@@ -56,6 +56,19 @@ func (t *Task) updateSignalLocked() {
 	t.signal.Store(0)
 }
 
+// announceLocked says that another checkpoint is the oldest one due, if one is: whoever waits for DueC may have taken the token
+// of that one while an older one was in front of it.
+func (t *Task) announceLocked() {
+	t.updateSignalLocked()
+	if len(t.due) == 0 {
+		return
+	}
+	select {
+	case t.dueC <- struct{}{}:
+	default:
+	}
+}
+
 // trigger asks for a checkpoint. Any goroutine.
 func (t *Task) trigger(d dueCheckpoint) error {
 	t.mu.Lock()
@@ -67,11 +80,7 @@ func (t *Task) trigger(d dueCheckpoint) error {
 		return nil // its barrier was faster
 	}
 	t.due = append(t.due, d)
-	t.signal.Store(1)
-	select {
-	case t.dueC <- struct{}{}:
-	default:
-	}
+	t.announceLocked()
 	return nil
 }
 
@@ -82,6 +91,7 @@ func (t *Task) abort(id uint64, cause error) {
 	for i, d := range t.due {
 		if d.id == id {
 			t.due = append(t.due[:i:i], t.due[i+1:]...)
+			t.announceLocked()
 			break
 		}
 	}

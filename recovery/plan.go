@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/heapstate/heapstate/heapbackend"
 	"github.com/heapstate/heapstate/keygroups"
 	"github.com/heapstate/heapstate/localcopy"
 	"github.com/heapstate/heapstate/primary"
@@ -78,6 +79,14 @@ type Want struct {
 	Seed uint64
 	// Range is the key groups wanted, [First, End); any range, whatever the ranges of the checkpoint's tasks were.
 	Range keygroups.Range
+	// Task is the index of the task and Tasks how many there are. Only operator state needs them: a checkpoint that has any is
+	// refused if Tasks is 0, unless Range is all of [0, M).
+	Task, Tasks int
+}
+
+// backend is the configuration of a backend for what is wanted.
+func (w *Want) backend() heapbackend.Config {
+	return heapbackend.Config{M: w.M, Range: w.Range, Seed: w.Seed, Task: w.Task, Tasks: w.Tasks}
 }
 
 // LocalSource describes one local copy.
@@ -97,15 +106,18 @@ type Plan struct {
 	Checkpoint uint64
 	// Operator is the name of the operator.
 	Operator string
+	// M is the max parallelism.
+	M int
 	// Locals are the local copies the plan speaks of, in the order given to MakePlan.
 	Locals []LocalSource
-	// Groups are the key groups of the wanted range, ascending, one for each.
+	// Groups are the key groups of the wanted range, ascending, one for each. After them come the blocks of operator state
+	// that the task needs of the checkpoint, ascending by the task that wrote them: see [heapbackend.OperatorBlocks].
 	Groups []GroupPlan
 }
 
-// GroupPlan is the plan of one key group.
+// GroupPlan is the plan of one key group, or of the operator state of one task of the checkpoint.
 type GroupPlan struct {
-	// Group is the key group.
+	// Group is the key group; of operator state it is M + the index of the task that wrote it.
 	Group int
 	// Empty says that the checkpoint has nothing in it: there is nothing to read.
 	Empty bool
@@ -113,7 +125,7 @@ type GroupPlan struct {
 	Sources []Choice
 	// Rejected are the local copies that hold the key group and are not used.
 	Rejected []Rejection
-	// Task is the checkpoint's task that owned the key group; it belongs to the manifest. Nil when there is no checkpoint.
+	// Task is the checkpoint's task that owned it; it belongs to the manifest. Nil when there is no checkpoint.
 	Task *primary.TaskState
 	// Segments are the key group's primary segments; they belong to the manifest.
 	Segments []primary.SegmentRef
@@ -140,15 +152,17 @@ type Rejection struct {
 // MakePlan decides where the key groups of a range come from. It is a pure function: the manifest says what is true, and a
 // local copy is a source for a key group only if it is of the same job, operator, checkpoint, task, attempt, range, M, seed and
 // schema, and the digest of the key group is that of its primary copy. The local sources are tried in the order given, then the
-// primary copy. What ranges the checkpoint's tasks had does not matter: any overlap with a local copy is used.
+// primary copy. What ranges the checkpoint's tasks had does not matter: any overlap with a local copy is used. Blocks of
+// operator state, of the task itself and of others, are planned like key groups.
 //
 // A nil manifest means that there is no checkpoint: every key group is empty. Errors: [MismatchError] when the manifest is
-// of another job, operator, M or seed, or does not cover the range; the local sources never cause one.
+// of another job, operator, M or seed, or does not cover the range; ErrConfig when it has operator state and Want does not say
+// which task's share is wanted. The local sources never cause one.
 //
 // The plan refers to the manifest and the local sources and must not outlive a change to them. The cost is
 // O(key groups x local sources); the number of allocations does not depend on the number of key groups unless copies are rejected.
 func MakePlan(w Want, m *primary.Manifest, locals []LocalSource) (*Plan, error) {
-	p := &Plan{Operator: w.Operator, Locals: locals, Groups: make([]GroupPlan, w.Range.Len())}
+	p := &Plan{Operator: w.Operator, M: w.M, Locals: locals, Groups: make([]GroupPlan, w.Range.Len())}
 	for i := range p.Groups {
 		p.Groups[i] = GroupPlan{Group: w.Range.First + i, Empty: true}
 	}
@@ -161,6 +175,9 @@ func MakePlan(w Want, m *primary.Manifest, locals []LocalSource) (*Plan, error) 
 		return nil, err
 	}
 	if err := p.cover(w.Range, op); err != nil {
+		return nil, err
+	}
+	if err := p.coverOperator(w, op.Tasks); err != nil {
 		return nil, err
 	}
 	p.choose(w, op)
@@ -217,6 +234,61 @@ func (p *Plan) cover(want keygroups.Range, op *primary.Operator) error {
 	return nil
 }
 
+// coverOperator adds the blocks of operator state that the task needs.
+func (p *Plan) coverOperator(w Want, tasks []primary.TaskState) error {
+	needed, err := operatorBlocks(w, tasks)
+	if err != nil {
+		return fmt.Errorf("%w: checkpoint %d: %w", ErrConfig, p.Checkpoint, err)
+	}
+	for _, group := range needed {
+		gp := GroupPlan{Group: group, Empty: true}
+		for i := range tasks {
+			if ts := &tasks[i]; ts.Task == group-w.M {
+				gp.Task = ts
+				gp.Segments = operatorSegments(ts, w.M)
+				gp.Empty = len(gp.Segments) == 0
+			}
+		}
+		p.Groups = append(p.Groups, gp)
+	}
+	return nil
+}
+
+// operatorBlocks returns the blocks of operator state that a task needs of those that the tasks of a checkpoint left.
+func operatorBlocks(w Want, tasks []primary.TaskState) ([]int, error) {
+	var have []heapbackend.OperatorBlock
+	for i := range tasks {
+		if len(operatorSegments(&tasks[i], w.M)) > 0 {
+			have = append(have, heapbackend.OperatorBlock{Group: w.M + tasks[i].Task, Schema: tasks[i].Schema})
+		}
+	}
+	return heapbackend.OperatorBlocks(w.backend(), have)
+}
+
+// operatorSegments returns the segments of a task's operator state, which is the last of its blocks; none if it has none.
+func operatorSegments(ts *primary.TaskState, m int) []primary.SegmentRef {
+	if n := len(ts.Groups); n > 0 && ts.Groups[n-1].Group == m+ts.Task {
+		return ts.Groups[n-1].Segments
+	}
+	return nil
+}
+
+// find returns the plan of a block, nil if it is not wanted.
+func (p *Plan) find(want keygroups.Range, group int) *GroupPlan {
+	if want.Contains(group) {
+		return &p.Groups[group-want.First]
+	}
+	if group < p.M {
+		return nil
+	}
+	for i := want.Len(); i < len(p.Groups); i++ {
+		if p.Groups[i].Group == group {
+			return &p.Groups[i]
+		}
+	}
+	return nil
+}
+
 // choose orders the sources of every key group: local copies as given, then the primary.
 func (p *Plan) choose(w Want, op *primary.Operator) {
 	width := len(p.Locals) + 1
@@ -227,10 +299,10 @@ func (p *Plan) choose(w Want, op *primary.Operator) {
 	for l := range p.Locals {
 		whole := p.judge(w, op, &p.Locals[l].Meta)
 		for _, info := range p.Locals[l].Groups {
-			if !w.Range.Contains(info.Group) {
+			gp := p.find(w.Range, info.Group)
+			if gp == nil {
 				continue
 			}
-			gp := &p.Groups[info.Group-w.Range.First]
 			switch reason := whole; {
 			case reason == ReasonLocal:
 				gp.offer(l, info, &p.Locals[l].Meta)
@@ -288,7 +360,7 @@ func (p *Plan) judge(w Want, op *primary.Operator, m *localcopy.Meta) Reason {
 func (gp *GroupPlan) offer(local int, info localcopy.GroupInfo, m *localcopy.Meta) {
 	reject := func(r Reason) { gp.Rejected = append(gp.Rejected, Rejection{local, r}) }
 	switch n := len(gp.Sources); {
-	case gp.Task.Task != m.Task:
+	case gp.Task == nil || gp.Task.Task != m.Task:
 		reject(ReasonTask)
 	case gp.Empty:
 		reject(ReasonEmpty)

@@ -28,15 +28,17 @@ type Report struct {
 	Checkpoint uint64
 	// Skipped are newer checkpoints that could not be read, newest first, each with the reason.
 	Skipped []error
-	// Groups has one report per key group, ascending.
+	// M is the max parallelism.
+	M int
+	// Groups has one report per key group, ascending, and then one per block of operator state: see [Plan].Groups.
 	Groups []GroupReport
 	// Took is the time from the start of the restore to the state being in place.
 	Took time.Duration
 }
 
-// GroupReport says where one key group came from.
+// GroupReport says where one key group came from, or the operator state of one task of the checkpoint.
 type GroupReport struct {
-	// Group is the key group.
+	// Group is the key group; of operator state it is M + the index of the task that wrote it.
 	Group int
 	// Source is the name of the source: "heap", "file", "primary", or "" for an empty key group.
 	Source string
@@ -61,7 +63,7 @@ type SourceTotal struct {
 	// Source is the source's name and Letter its letter in the grid.
 	Source string
 	Letter byte
-	// Groups counts key groups; Bytes and Entries are their sums.
+	// Groups counts key groups and blocks of operator state; Bytes and Entries are their sums.
 	Groups  int
 	Bytes   int64
 	Entries uint64
@@ -113,13 +115,26 @@ func (r *Report) FellBack() int {
 	return n
 }
 
+// parts returns the reports of the key groups, and those of operator state.
+func (r *Report) parts() (keyed, operator []GroupReport) {
+	n := len(r.Groups)
+	for n > 0 && r.M > 0 && r.Groups[n-1].Group >= r.M {
+		n--
+	}
+	return r.Groups[:n], r.Groups[n:]
+}
+
 // String is the report in one line, without a newline.
 func (r *Report) String() string {
 	if r.Checkpoint == 0 {
 		return fmt.Sprintf("no checkpoint: %d key groups start empty", len(r.Groups))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "checkpoint %d: %d key groups", r.Checkpoint, len(r.Groups))
+	keyed, operator := r.parts()
+	fmt.Fprintf(&b, "checkpoint %d: %d key groups", r.Checkpoint, len(keyed))
+	if len(operator) > 0 {
+		fmt.Fprintf(&b, " and operator state of %d tasks", len(operator))
+	}
 	empty := len(r.Groups)
 	for i, t := range r.Totals() {
 		b.WriteString([]string{": ", ", "}[min(i, 1)])
@@ -140,13 +155,23 @@ func (r *Report) String() string {
 }
 
 // Grid is the report as text, one letter per key group, 64 to a row, each row after the number of its first key group and
-// ended by a newline; the last line says what the letters mean. Capital letters are those of the local formats (H heap, F
+// ended by a newline. A line for operator state follows if there was any, with a letter for each task whose operator state was
+// needed; the last line says what the letters mean. Capital letters are those of the local formats (H heap, F
 // file, I image), P is the primary copy, a dot is an empty key group.
 func (r *Report) Grid() string {
 	var b strings.Builder
-	for row := range slices.Chunk(r.Groups, gridWidth) {
+	keyed, operator := r.parts()
+	for row := range slices.Chunk(keyed, gridWidth) {
 		fmt.Fprintf(&b, "%6d ", row[0].Group)
 		for _, g := range row {
+			b.WriteByte(g.Letter)
+		}
+		b.WriteByte('\n')
+	}
+	if len(operator) > 0 {
+		b.WriteString("operator state:")
+		for _, g := range operator {
+			b.WriteByte(' ')
 			b.WriteByte(g.Letter)
 		}
 		b.WriteByte('\n')

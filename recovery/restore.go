@@ -27,7 +27,8 @@ const cancelGrace = 100 * time.Millisecond
 
 // RestoreConfig says what to restore into, and from where.
 type RestoreConfig struct {
-	// Backend receives the key groups: its states are registered, and it covers the plan's range. What it held is replaced.
+	// Backend receives the key groups and the operator state: its states are registered, and it covers the plan's range. What it
+	// held is replaced.
 	// It is changed once, at the end of a restore that succeeds, on the calling goroutine, which must be its owner.
 	Backend heapbackend.AnyBackend
 	// Plan says where each key group comes from; MakePlan makes it.
@@ -73,10 +74,11 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 // RestoreError is a key group that none of its sources could give. It unwraps to every cause.
 type RestoreError struct {
-	// Checkpoint is the checkpoint being restored, Operator its operator and Group the key group.
+	// Checkpoint is the checkpoint being restored, Operator its operator and Group the key group: M, the max parallelism, + the
+	// index of a task for the operator state that the task left.
 	Checkpoint uint64
 	Operator   string
-	Group      int
+	Group, M   int
 	// Object is the primary object the key group lies in, and Offset where.
 	Object string
 	Offset int64
@@ -87,7 +89,11 @@ type RestoreError struct {
 // Error names the checkpoint, the key group, the object, the offset and every cause.
 func (e *RestoreError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "recovery: checkpoint %d operator %q key group %d (object %q at offset %d) has no source left", e.Checkpoint, e.Operator, e.Group, e.Object, e.Offset)
+	block := fmt.Sprint("key group ", e.Group)
+	if e.M > 0 && e.Group >= e.M {
+		block = fmt.Sprint("operator state of task ", e.Group-e.M)
+	}
+	fmt.Fprintf(&b, "recovery: checkpoint %d operator %q %s (object %q at offset %d) has no source left", e.Checkpoint, e.Operator, block, e.Object, e.Offset)
 	for i := range e.Causes {
 		fmt.Fprintf(&b, "; %v", &e.Causes[i])
 	}

@@ -221,7 +221,7 @@ func TestRestoreFailsOnlyWhenAKeyGroupHasNoSourceLeft(t *testing.T) {
 	_, err := Restore(t.Context(), f.config(t, b, []LocalSource{s}, []localcopy.Copy{c}))
 	e := new(RestoreError)
 	require.ErrorAs(t, err, &e)
-	require.Equal(t, RestoreError{Checkpoint: 5, Operator: "o", Group: 7, Object: "j/objects/f", Offset: seg.Offset, Causes: e.Causes}, *e)
+	require.Equal(t, RestoreError{Checkpoint: 5, Operator: "o", Group: 7, M: testM, Object: "j/objects/f", Offset: seg.Offset, Causes: e.Causes}, *e)
 	require.Len(t, e.Causes, 2)
 	require.ErrorIs(t, err, broken)
 	require.ErrorIs(t, err, primary.ErrCorrupt)

@@ -169,9 +169,10 @@ func (r *restorer) begin(w *worker, now time.Time) (source int, err error) {
 	return choice.Local, nil
 }
 
-// weight is the encoded bytes held while one source of a key group is read. A copy in memory is adopted, not decoded.
+// weight is the encoded bytes held while one source of a key group is read. A copy in memory is adopted, not decoded, but
+// operator state may be another task's.
 func (r *restorer) weight(gp *GroupPlan, c Choice) int64 {
-	if c.Local != Primary && r.cfg.Plan.Locals[c.Local].Letter == LetterHeap {
+	if c.Local != Primary && r.cfg.Plan.Locals[c.Local].Letter == LetterHeap && gp.Group < r.cfg.Plan.M {
 		return 0
 	}
 	sum := c.Bytes
@@ -219,7 +220,7 @@ func (r *restorer) failLocked(group int, err error) {
 		return
 	}
 	if r.err == nil {
-		r.err = &RestoreError{Checkpoint: r.cfg.Plan.Checkpoint, Operator: r.cfg.Plan.Operator, Group: gp.Group,
+		r.err = &RestoreError{Checkpoint: r.cfg.Plan.Checkpoint, Operator: r.cfg.Plan.Operator, Group: gp.Group, M: r.cfg.Plan.M,
 			Object: object, Offset: offset, Causes: g.failed}
 		r.cancel(r.err)
 	}
@@ -303,8 +304,8 @@ func (r *restorer) name(source int) string {
 	return r.cfg.Plan.Locals[source].Name
 }
 
-// staged is what to install, ascending by key group. A key group that is empty in the checkpoint is made empty. Called when
-// nothing runs any more.
+// staged is what to install, ascending by key group. A key group that is empty in the checkpoint is made empty, and so is the
+// backend's operator state if the checkpoint has none. Called when nothing runs any more.
 func (r *restorer) staged() ([]*heapbackend.Staged, error) {
 	out := make([]*heapbackend.Staged, len(r.groups))
 	for i := range r.groups {
@@ -317,12 +318,20 @@ func (r *restorer) staged() ([]*heapbackend.Staged, error) {
 			return nil, fmt.Errorf("recovery: empty key group %d: %w", gp.Group, err)
 		}
 	}
-	return out, nil
+	own, ok := r.cfg.Backend.Config().OperatorGroup()
+	if n := len(r.groups); !ok || n > 0 && r.cfg.Plan.Groups[n-1].Group >= r.cfg.Plan.M {
+		return out, nil
+	}
+	none, err := r.cfg.Backend.StageEmpty(own)
+	if err != nil {
+		return nil, fmt.Errorf("recovery: empty operator state: %w", err)
+	}
+	return append(out, none), nil
 }
 
 // report says where everything came from. Called when nothing runs any more.
 func (r *restorer) report(took time.Duration) *Report {
-	out := &Report{Checkpoint: r.cfg.Plan.Checkpoint, Took: took, Groups: make([]GroupReport, len(r.groups))}
+	out := &Report{Checkpoint: r.cfg.Plan.Checkpoint, M: r.cfg.Plan.M, Took: took, Groups: make([]GroupReport, len(r.groups))}
 	for i := range r.groups {
 		g, gp := &r.groups[i], &r.cfg.Plan.Groups[i]
 		gr := GroupReport{Group: gp.Group, Letter: LetterEmpty, Reason: ReasonEmpty, Rejected: gp.Rejected}

@@ -175,15 +175,19 @@ func weigh(keepers []*localcopy.Keeper, offered []Slot, m *primary.Manifest) {
 	wg.Wait()
 }
 
-// localSources finds the local copies for a restoring task: those of its own slot and, unless they hold all of its key groups,
-// those of every other slot of this worker.
+// localSources finds the local copies for a restoring task: those of its own slot and, unless they hold all of its key groups and
+// all operator state that it needs, those of every other slot of this worker.
 func (r *run) localSources(ctx context.Context, t *Task) ([]LocalSource, []localcopy.Copy) {
 	if t.manifest == nil || t.manifest.Savepoint || len(r.cfg.Local) == 0 {
 		return nil, nil
 	}
 	var sources []LocalSource
 	var copies []localcopy.Copy
-	missing := r.occupied(t)
+	operator, err := operatorBlocks(t.want(), t.old)
+	if err != nil {
+		return nil, nil // MakePlan says so
+	}
+	missing := r.occupied(t, operator)
 	add := func(k *localcopy.Keeper) {
 		for _, c := range k.Copies(t.manifest.Checkpoint) {
 			source, err := sourceOf(c)
@@ -191,7 +195,7 @@ func (r *run) localSources(ctx context.Context, t *Task) ([]LocalSource, []local
 				r.cfg.Logger.Warn("recovery: local copy not used", "job", r.cfg.Name, "task", t.index, "error", err)
 				continue
 			}
-			if source.Meta.Range.Intersect(t.groups).Empty() {
+			if !serves(&source, t, operator) {
 				continue
 			}
 			sources, copies = append(sources, source), append(copies, c)
@@ -212,6 +216,12 @@ func (r *run) localSources(ctx context.Context, t *Task) ([]LocalSource, []local
 	return sources, copies
 }
 
+// serves reports whether a copy may hold something of what a task needs.
+func serves(s *LocalSource, t *Task, operator []int) bool {
+	return !s.Meta.Range.Intersect(t.groups).Empty() ||
+		slices.ContainsFunc(s.Groups, func(g localcopy.GroupInfo) bool { return slices.Contains(operator, g.Group) })
+}
+
 // keepers are those of all slots.
 func (r *run) keepers() []*localcopy.Keeper {
 	r.mu.Lock()
@@ -223,12 +233,12 @@ func (r *run) keepers() []*localcopy.Keeper {
 	return out
 }
 
-// occupied is the key groups of a task that the checkpoint has something in.
-func (r *run) occupied(t *Task) map[int]struct{} {
+// occupied is the key groups of a task, and the blocks of operator state, that the checkpoint has something in.
+func (r *run) occupied(t *Task, operator []int) map[int]struct{} {
 	out := map[int]struct{}{}
 	for i := range t.old {
 		for _, g := range t.old[i].Groups {
-			if t.groups.Contains(g.Group) {
+			if t.groups.Contains(g.Group) || slices.Contains(operator, g.Group) {
 				out[g.Group] = struct{}{}
 			}
 		}

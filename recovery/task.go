@@ -83,11 +83,14 @@ func (t *Task) Attempts() int { return t.attempts }
 // BackendConfig is the configuration of the task's backend: with Attach, what heapbackend.For needs.
 func (t *Task) BackendConfig() heapbackend.Config {
 	c := &t.run.cfg
-	return heapbackend.Config{M: c.M, Range: t.groups, Seed: c.Seed, RefuseUnknown: c.RefuseUnknown, VerifyFrozen: c.VerifyFrozen}
+	return heapbackend.Config{
+		M: c.M, Range: t.groups, Seed: c.Seed, Task: t.index, Tasks: c.Tasks,
+		RefuseUnknown: c.RefuseUnknown, VerifyFrozen: c.VerifyFrozen,
+	}
 }
 
 // Attach gives the task its backend; heapbackend.For calls it. The task closes it when the task function has returned.
-// Errors: ErrAttached for a second one, ErrConfig for a backend of another M, range or seed.
+// Errors: ErrAttached for a second one, ErrConfig for a backend of another M, range, seed or task.
 func (t *Task) Attach(b heapbackend.AnyBackend) error {
 	if t.backend != nil {
 		return ErrAttached
@@ -95,6 +98,9 @@ func (t *Task) Attach(b heapbackend.AnyBackend) error {
 	have, want := b.Config(), t.BackendConfig()
 	if have.M != want.M || have.Range != want.Range || have.Seed != want.Seed {
 		return fmt.Errorf("%w: backend for key groups %s of %d, task %d owns %s of %d", ErrConfig, have.Range, have.M, t.index, want.Range, want.M)
+	}
+	if have.Tasks != 0 && (have.Task != want.Task || have.Tasks != want.Tasks) {
+		return fmt.Errorf("%w: backend for task %d of %d, this is task %d of %d", ErrConfig, have.Task, have.Tasks, want.Task, want.Tasks)
 	}
 	t.backend = b
 	return nil
@@ -185,12 +191,19 @@ func (t *Task) keepRestored() error {
 	return nil
 }
 
+// want is what the task restores.
+func (t *Task) want() Want {
+	c := &t.run.cfg
+	w := Want{Job: c.Name, Operator: c.Operator, M: c.M, Seed: c.Seed, Range: t.groups, Task: t.index, Tasks: c.Tasks}
+	if t.manifest != nil {
+		w.Job = t.manifest.Job
+	}
+	return w
+}
+
 func (t *Task) restore(ctx context.Context) (*Report, error) {
 	c := &t.run.cfg
-	want := Want{Job: c.Name, Operator: c.Operator, M: c.M, Seed: c.Seed, Range: t.groups}
-	if t.manifest != nil {
-		want.Job = t.manifest.Job
-	}
+	want := t.want()
 	if p, err := positionFor(t.groups, t.old); err != nil {
 		t.unplaced = fmt.Errorf("%w: checkpoint %d: %w", ErrPosition, t.manifest.Checkpoint, err)
 	} else {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heapstate/heapstate/examples/internal/protocol"
+	"github.com/heapstate/heapstate/examples/internal/supervise"
 	"github.com/heapstate/heapstate/examples/wordcount/internal/input"
-	"github.com/heapstate/heapstate/examples/wordcount/internal/protocol"
 	"github.com/heapstate/heapstate/examples/wordcount/internal/state"
-	"github.com/heapstate/heapstate/examples/wordcount/internal/supervise"
+	"github.com/heapstate/heapstate/examples/wordcount/internal/worker"
 	"github.com/heapstate/heapstate/primary"
 )
 
@@ -29,7 +31,7 @@ type counting struct {
 	list   *input.List
 	newest *primary.Manifest // the checkpoint to go on from, nil for none
 	read   int64             // bytes of the input before it
-	record supervise.Report
+	record report
 }
 
 // count lists the input, counts it, and writes, shows and verifies the result. An error that is
@@ -162,12 +164,14 @@ func goSource(ctx context.Context) (string, error) {
 }
 
 func (c *counting) fillReport() {
-	c.record = supervise.Report{
+	c.record = report{
 		Job: state.Job, Started: time.Now(), Tasks: c.tasks, Groups: c.groups, Every: c.every, Local: c.local,
-		Input:       supervise.Input{Files: len(c.list.Files), Bytes: c.list.Bytes, Skipped: c.list.Skipped},
-		Injected:    []supervise.Injected{},
-		Checkpoints: []supervise.Checkpoint{},
-		Recoveries:  []supervise.Recovery{},
+		Input: reportInput{Files: len(c.list.Files), Bytes: c.list.Bytes, Skipped: c.list.Skipped},
+		Record: supervise.Record{
+			Injected:    []supervise.Injected{},
+			Checkpoints: []supervise.Checkpoint{},
+			Recoveries:  []supervise.Recovery{},
+		},
 	}
 	if c.newest != nil {
 		c.record.ResumedFrom = c.newest.Checkpoint
@@ -182,18 +186,38 @@ func (c *counting) countAndVerify(ctx context.Context) error {
 	if err := os.Mkdir(c.place.Result(), 0o700); err != nil {
 		return err
 	}
-	err := supervise.Run(ctx, supervise.Config{
-		Dir:        c.place,
-		Start:      protocol.Start{Dir: c.place.Dir, Tasks: c.tasks, Groups: c.groups, Every: c.every, Local: c.local, List: c.list},
+	work, err := json.Marshal(worker.Work{Result: c.place.Result(), List: c.list})
+	if err != nil {
+		return err
+	}
+	err = supervise.Run(ctx, supervise.Config{
+		Env:  workerEnv,
+		Lend: c.place.Lend,
+		Start: protocol.Start{
+			Primary: c.place.Primary(), LocalDir: c.place.Local(), Tasks: c.tasks, Groups: c.groups,
+			Every: c.every, Local: c.local, Program: work,
+		},
 		Injections: c.injections,
+		Total:      c.list.Bytes,
 		Read:       c.read,
-		Display:    supervise.NewDisplay(c.stdout, c.stderr, c.list.Bytes, c.read),
-		Report:     &c.record,
+		Payload:    c.totals,
+		Display:    supervise.NewDisplay(c.stdout, c.stderr, c.list.Bytes, c.read, supervise.Bytes),
+		Record:     &c.record.Record,
 	})
 	if err != nil {
 		return err
 	}
 	return c.finish(ctx)
+}
+
+// totals takes in the last message of a worker that has counted everything.
+func (c *counting) totals(payload []byte) error {
+	var t worker.Totals
+	if err := json.Unmarshal(payload, &t); err != nil {
+		return fmt.Errorf("the worker's result: %w", err)
+	}
+	c.record.Result.Words, c.record.Result.Distinct = t.Words, t.Distinct
+	return nil
 }
 
 // introduce says what is about to be done.

@@ -16,12 +16,13 @@
 //
 // # How it is made
 //
-//	supervisor  this process: lists the input, starts the worker, breaks it (internal/supervise),
+//	supervisor  this process: lists the input, starts the worker, breaks it (examples/internal/supervise),
 //	            merges the result and verifies it (internal/verify)
 //	worker      a child process: a recovery.Job whose tasks run source -> exchange by key ->
-//	            count -> sink (internal/worker, on examples/internal/flow)
+//	            count -> sink (internal/worker, on examples/internal/flow and examples/internal/child)
 //
-// To build a pipeline of your own, start from internal/worker/pipeline.go; it is all that meets the library.
+// To build a pipeline of your own, start from internal/worker/pipeline.go and examples/internal/child/job.go; they are all
+// that meets the library.
 //
 // # Exit codes
 //

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/supervise"
+	"github.com/heapstate/heapstate/examples/internal/inject"
 	"github.com/heapstate/heapstate/keygroups"
 )
 
@@ -30,7 +30,7 @@ type options struct {
 	every      time.Duration
 	local      []string
 	dir        string // absolute; "": a temporary one
-	injections []supervise.Injection
+	injections []inject.Injection
 	out        string // absolute; "": none
 	report     string // absolute; "": none
 	verify     bool
@@ -64,7 +64,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	fs.DurationVar(&o.every, "every", defaultEvery, "time between checkpoints")
 	local := fs.String("local", "heap+file", "local copies: disabled, heap, file or heap+file")
 	fs.StringVar(&o.dir, "dir", "", "directory of the checkpoints and the local copies (default a temporary one, removed at the end)")
-	inject := fs.String("inject", "none", "failures, each at a share of the input: a list of panic@N%, kill@N% and losedisk@N%, or none;\nwithout any flag or argument: "+demo)
+	injections := fs.String("inject", "none", "failures, each at a share of the input: a list of panic@N%, kill@N% and losedisk@N%, or none;\nwithout any flag or argument: "+demo)
 	fs.StringVar(&o.out, "out", "", "file for the result: word TAB count, sorted by word")
 	fs.StringVar(&o.report, "report", "", "file for a report as JSON: every checkpoint, every recovery")
 	fs.BoolVar(&o.verify, "verify", true, "compare the result with an independent count")
@@ -77,7 +77,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 		return nil, usage("%w (see -help)", err)
 	}
 	if len(args) == 0 {
-		*inject = demo
+		*injections = demo
 	}
 	for _, arg := range fs.Args() {
 		if arg == "-" {
@@ -86,11 +86,11 @@ func parse(args []string, help io.Writer) (*options, error) {
 			o.inputs = append(o.inputs, arg)
 		}
 	}
-	return o, o.check(*local, *inject)
+	return o, o.check(*local, *injections)
 }
 
 // check checks what was parsed and completes it.
-func (o *options) check(local, inject string) (err error) {
+func (o *options) check(local, injections string) (err error) {
 	if o.tasks < 1 || o.tasks > maxTasks {
 		return usage("-tasks %d is not in 1..%d", o.tasks, maxTasks)
 	}
@@ -108,7 +108,7 @@ func (o *options) check(local, inject string) (err error) {
 	if o.local, err = parseLocal(local); err != nil {
 		return err
 	}
-	if o.injections, err = supervise.ParseInjections(inject); err != nil {
+	if o.injections, err = inject.Parse(injections); err != nil {
 		return usage("-inject: %w", err)
 	}
 	if o.dir, err = absolute("-dir", o.dir); err != nil {

@@ -11,12 +11,15 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/supervise"
 	"github.com/heapstate/heapstate/examples/wordcount/internal/worker"
 )
 
+// workerEnv is set in the environment of a worker process: it is what makes this
+// program one.
+const workerEnv = "HEAPSTATE_WORDCOUNT_WORKER"
+
 func main() {
-	if os.Getenv(supervise.WorkerEnv) != "" {
+	if os.Getenv(workerEnv) != "" {
 		os.Exit(worker.Main(os.Stdin, os.Stdout))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

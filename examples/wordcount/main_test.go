@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/heapstate/heapstate/examples/wordcount/internal/supervise"
+	"github.com/heapstate/heapstate/examples/internal/supervise"
 )
 
 // kills is how often TestKilledFromOutside kills a run.
@@ -63,17 +63,17 @@ func ended(t *testing.T, cmd *exec.Cmd) outcome {
 }
 
 // counted runs the program with an output and a report, requires that it succeeds, and returns both.
-func counted(t *testing.T, args ...string) (string, *supervise.Report, outcome) {
+func counted(t *testing.T, args ...string) (string, *report, outcome) {
 	t.Helper()
 	dir := t.TempDir()
-	out, report := filepath.Join(dir, "out"), filepath.Join(dir, "report")
-	o := ended(t, program(t, append([]string{"-out", out, "-report", report}, args...)...))
+	out, reportFile := filepath.Join(dir, "out"), filepath.Join(dir, "report")
+	o := ended(t, program(t, append([]string{"-out", out, "-report", reportFile}, args...)...))
 	require.Zero(t, o.code, "%s%s", o.stdout, o.stderr)
 	words, err := os.ReadFile(out)
 	require.NoError(t, err)
-	b, err := os.ReadFile(report)
+	b, err := os.ReadFile(reportFile)
 	require.NoError(t, err)
-	var r supervise.Report
+	var r report
 	require.NoError(t, json.Unmarshal(b, &r))
 	require.True(t, r.Result.Verified)
 	return string(words), &r, o
@@ -134,7 +134,7 @@ func sources(r supervise.Recovery) []string {
 	return names
 }
 
-func failures(r *supervise.Report) []string {
+func failures(r *report) []string {
 	var names []string
 	for _, v := range r.Recoveries {
 		names = append(names, v.Failure)

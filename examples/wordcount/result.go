@@ -149,7 +149,7 @@ func (c *counting) writeReport() error {
 	if c.report == "" {
 		return nil
 	}
-	b, err := c.record.JSON()
+	b, err := c.record.json()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package localcopytest
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -22,6 +23,9 @@ const (
 	emptyGroup = 7
 	seed       = 20
 	perGroup   = 20
+	// The task is the second of three, and has operator state: one more block, above the key groups.
+	index, tasks  = 1, 3
+	operatorGroup = maxGroups + index
 )
 
 // task is a backend with some state, and a plain map of the same.
@@ -31,6 +35,7 @@ type task struct {
 	hasher  keygroups.Hasher[uint64]
 	backend *heapbackend.Backend[uint64]
 	counts  *heapbackend.Value[uint64, int64]
+	parts   *heapbackend.OperatorList[string]
 	want    map[uint64]int64
 }
 
@@ -39,10 +44,12 @@ func newTask(t *testing.T) *task {
 	t.Helper()
 	k := &task{t: t, want: map[uint64]int64{}}
 	k.meta = localcopy.Meta{
-		Owner:   localcopy.Owner{Job: "orders", Operator: "Total/sum", Task: 1, Allocation: uuid.New()},
+		Owner:   localcopy.Owner{Job: "orders", Operator: "Total/sum", Task: index, Allocation: uuid.New()},
 		Attempt: uuid.New(), M: maxGroups, Seed: seed, Range: keygroups.Range{First: first, End: end},
 	}
 	k.backend, k.counts, k.hasher = newBackend(t, k.meta.Range)
+	k.parts = newParts(t, k.backend)
+	require.NoError(t, k.parts.Append("first"))
 	k.meta.Schema = k.backend.Schema()
 	have := map[int]int{}
 	for key := uint64(0); len(have) < end-first-1 || slices.Min(slices.Collect(maps.Values(have))) < perGroup; key++ {
@@ -60,12 +67,20 @@ func newBackend(t *testing.T, r keygroups.Range) (
 	t.Helper()
 	hasher, err := keygroups.NewHasher[uint64](seed)
 	require.NoError(t, err)
-	b, err := heapbackend.New[uint64](heapbackend.Config{M: maxGroups, Range: r, Seed: seed})
+	b, err := heapbackend.New[uint64](heapbackend.Config{M: maxGroups, Range: r, Seed: seed, Task: index, Tasks: tasks})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	counts, err := heapbackend.NewValue[int64](b, "counts")
 	require.NoError(t, err)
 	return b, counts, hasher
+}
+
+// newParts registers the operator state. A backend without it carries it.
+func newParts(t *testing.T, b *heapbackend.Backend[uint64]) *heapbackend.OperatorList[string] {
+	t.Helper()
+	parts, err := heapbackend.NewSplitList[string](b, "parts")
+	require.NoError(t, err)
+	return parts
 }
 
 func (k *task) group(key uint64) int { return keygroups.Of(k.hasher.Hash(key), maxGroups) }
@@ -82,6 +97,7 @@ func (k *task) grow(by int64) {
 	for _, key := range slices.Sorted(maps.Keys(k.want)) {
 		k.put(key, k.want[key]+by)
 	}
+	require.NoError(k.t, k.parts.Append(fmt.Sprint(by)))
 }
 
 // moment is what a checkpoint saw: the snapshot, the primary object written from it, and the entries.
@@ -90,6 +106,7 @@ type moment struct {
 	snapshot *heapbackend.Snapshot
 	twin     []primary.Segment
 	want     map[uint64]int64
+	parts    []string
 }
 
 // capture takes a snapshot for a checkpoint and writes its primary. The snapshot is released when the test ends.
@@ -98,7 +115,7 @@ func (k *task) capture(checkpoint uint64) moment {
 	s, err := k.backend.Capture()
 	require.NoError(k.t, err)
 	k.t.Cleanup(s.Release)
-	m := moment{meta: k.meta, snapshot: s, want: maps.Clone(k.want)}
+	m := moment{meta: k.meta, snapshot: s, want: maps.Clone(k.want), parts: slices.Collect(k.parts.All())}
 	m.meta.Checkpoint = checkpoint
 	m.twin = twinOf(k.t, m.meta, s)
 	return m
@@ -116,13 +133,13 @@ func twinOf(t *testing.T, m localcopy.Meta, s *heapbackend.Snapshot) []primary.S
 	return idx.Segments
 }
 
-// write begins a copy and hands it every group of the range, or only the given ones.
+// write begins a copy and hands it every group of the task, or only the given ones.
 func write(t *testing.T, f localcopy.Format, m moment, groups ...int) localcopy.Writer {
 	t.Helper()
 	w, err := f.Begin(t.Context(), m.meta, m.snapshot)
 	require.NoError(t, err)
 	if groups == nil {
-		groups = slices.Collect(m.meta.Range.All())
+		groups = slices.Collect(m.snapshot.Blocks())
 	}
 	for _, g := range groups {
 		require.NoError(t, w.WriteGroup(t.Context(), g))
@@ -150,15 +167,16 @@ func open(t *testing.T, f localcopy.Format, o localcopy.Owner) (copies []localco
 	return copies, checkpoints
 }
 
-// requireHolds loads every group of the copy that is in r into a fresh backend, reads everything back, compares it with
+// requireHolds loads every group of the copy that is in r, and the operator state, into a fresh backend, reads everything back, compares it with
 // the moment's entries, and then writes and captures there: a recovered backend must work.
 func requireHolds(t *testing.T, c localcopy.Copy, m moment, r keygroups.Range) {
 	t.Helper()
 	b, counts, hasher := newBackend(t, r)
+	parts := newParts(t, b)
 	var staged []*heapbackend.Staged
 	held := map[int]bool{}
 	for _, g := range c.Groups() {
-		if !r.Contains(g.Group) {
+		if !r.Contains(g.Group) && g.Group != operatorGroup {
 			continue
 		}
 		s, err := c.Load(t.Context(), g.Group, b)
@@ -173,6 +191,12 @@ func requireHolds(t *testing.T, c localcopy.Copy, m moment, r keygroups.Range) {
 		}
 	}
 	require.Equal(t, want, maps.Collect(counts.All()))
+	if held[operatorGroup] {
+		require.Equal(t, m.parts, slices.Collect(parts.All()))
+	} else {
+		require.Zero(t, parts.Len())
+	}
+	require.NoError(t, parts.Append("more"))
 	for key := range want {
 		require.NoError(t, counts.Put(key, -1))
 	}

@@ -2,11 +2,13 @@ package localcopytest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/heapstate/heapstate/heapbackend"
 	"github.com/heapstate/heapstate/keygroups"
 	"github.com/heapstate/heapstate/localcopy"
 )
@@ -117,7 +119,7 @@ func testSnapshotReleased(t *testing.T, f localcopy.Format) {
 	require.NoError(t, err)
 	m.snapshot.Release()
 	k.grow(1000)
-	for g := range m.meta.Range.All() {
+	for g := range m.snapshot.Blocks() {
 		require.NoError(t, w.WriteGroup(t.Context(), g))
 	}
 	c, err := w.Seal(t.Context(), m.twin)
@@ -126,20 +128,42 @@ func testSnapshotReleased(t *testing.T, f localcopy.Format) {
 }
 
 func testRescale(t *testing.T, f localcopy.Format) {
-	m := newTask(t).capture(7)
+	k := newTask(t)
+	k.grow(1)
+	m := k.capture(7)
 	c := store(t, f, m)
 	for _, r := range []keygroups.Range{{First: 4, End: 8}, {First: 8, End: 12}, {First: 0, End: 6}, {First: 10, End: 16}, {First: 0, End: 16}} {
 		requireHolds(t, c, m, r)
 	}
+	requireShare(t, c, m)
 	outside, _, _ := newBackend(t, keygroups.Range{First: 0, End: 4})
 	_, err := c.Load(t.Context(), first, outside)
 	require.Error(t, err, "a group outside the backend's range")
+}
+
+// requireShare loads the operator state into the second of two tasks: there were three, but the others had none.
+func requireShare(t *testing.T, c localcopy.Copy, m moment) {
+	t.Helper()
+	cfg := heapbackend.Config{M: maxGroups, Range: keygroups.Range{First: 8, End: 16}, Seed: seed, Task: 1, Tasks: 2}
+	b, err := heapbackend.New[uint64](cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	parts := newParts(t, b)
+	staged, err := c.Load(t.Context(), operatorGroup, b)
+	require.NoError(t, err)
+	require.NoError(t, b.Install([]*heapbackend.Staged{staged}))
+	require.Equal(t, m.parts[(len(m.parts)+1)/2:], slices.Collect(parts.All()))
+	require.NotZero(t, parts.Len())
 }
 
 func testPartial(t *testing.T, f localcopy.Format) {
 	m := newTask(t).capture(7)
 	c := store(t, f, m, 5, emptyGroup, 9)
 	requireTwin(t, c, m, 5, 9)
+	requireHolds(t, c, m, m.meta.Range)
+	m = newTask(t).capture(7)
+	c = store(t, f, m, operatorGroup)
+	requireTwin(t, c, m, operatorGroup)
 	requireHolds(t, c, m, m.meta.Range)
 	none := newTask(t).capture(7)
 	c = store(t, f, none, []int{}...)
@@ -223,13 +247,17 @@ func testMismatch(t *testing.T, f localcopy.Format) {
 func testOrder(t *testing.T, f localcopy.Format) {
 	m := newTask(t).capture(7)
 	w := write(t, f, m, 5, 6)
-	for _, g := range []int{6, 5, first, first - 1, end, -1, maxGroups, 1 << 30} {
+	for _, g := range []int{6, 5, first, first - 1, end, -1, maxGroups, operatorGroup + 1, 1 << 30} {
 		require.ErrorIs(t, w.WriteGroup(t.Context(), g), localcopy.ErrWriter, "group %d", g)
 	}
 	require.NoError(t, w.WriteGroup(t.Context(), 8))
+	require.NoError(t, w.WriteGroup(t.Context(), operatorGroup))
+	for _, g := range []int{9, operatorGroup, operatorGroup + 1} {
+		require.ErrorIs(t, w.WriteGroup(t.Context(), g), localcopy.ErrWriter, "group %d", g)
+	}
 	c, err := w.Seal(t.Context(), m.twin)
 	require.NoError(t, err)
-	requireTwin(t, c, m, 5, 6, 8)
+	requireTwin(t, c, m, 5, 6, 8, operatorGroup)
 }
 
 func testMeta(t *testing.T, f localcopy.Format) {
@@ -254,7 +282,7 @@ func testNoGroup(t *testing.T, f localcopy.Format) {
 	m := newTask(t).capture(7)
 	c := store(t, f, m, 5)
 	into, _, _ := newBackend(t, m.meta.Range)
-	for _, g := range []int{6, emptyGroup, -1, maxGroups} {
+	for _, g := range []int{6, emptyGroup, -1, maxGroups, operatorGroup} {
 		_, err := c.Load(t.Context(), g, into)
 		require.ErrorIs(t, err, localcopy.ErrNoGroup, "group %d", g)
 	}

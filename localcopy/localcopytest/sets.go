@@ -180,7 +180,7 @@ func storeAndDrop(ctx context.Context, f localcopy.Format, m moment, drop bool) 
 	if err != nil {
 		return err
 	}
-	for g := range m.meta.Range.All() {
+	for g := range m.snapshot.Blocks() {
 		if err := w.WriteGroup(ctx, g); err != nil {
 			return err
 		}

@@ -18,13 +18,17 @@ func twins(right []primary.Segment) map[string][]primary.Segment {
 	extra.Group = emptyGroup
 	delta := right[1]
 	delta.Kind = primary.Delta
+	operator := slices.Clone(right)
+	operator[len(operator)-1].Entries++
 	return map[string][]primary.Segment{
-		"digest":              change(func(s *primary.Segment) { s.Digest++ }),
-		"entries":             change(func(s *primary.Segment) { s.Entries++ }),
-		"kind":                change(func(s *primary.Segment) { s.Kind = primary.Delta }),
-		"a group is missing":  slices.Delete(slices.Clone(right), 2, 3),
-		"a group too many":    slices.Insert(slices.Clone(right), inEmpty, extra),
-		"a delta on the base": slices.Insert(slices.Clone(right), 2, delta),
-		"nothing":             nil,
+		"operator state is missing": right[:len(right)-1],
+		"entries of operator state": operator,
+		"digest":                    change(func(s *primary.Segment) { s.Digest++ }),
+		"entries":                   change(func(s *primary.Segment) { s.Entries++ }),
+		"kind":                      change(func(s *primary.Segment) { s.Kind = primary.Delta }),
+		"a group is missing":        slices.Delete(slices.Clone(right), 2, 3),
+		"a group too many":          slices.Insert(slices.Clone(right), inEmpty, extra),
+		"a delta on the base":       slices.Insert(slices.Clone(right), 2, delta),
+		"nothing":                   nil,
 	}
 }

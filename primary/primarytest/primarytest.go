@@ -21,6 +21,7 @@ func TestStore(t *testing.T, open func(t *testing.T) primary.Store) {
 		{"what was written is read", testRoundTrip},
 		{"write keeps no reference", testWriteCopies},
 		{"reads of every range", testRanges},
+		{"the blocks of a task are read one by one", testBlocks},
 		{"reads beyond the end", testReadBeyond},
 		{"missing objects", testMissing},
 		{"commit does not replace", testExist},

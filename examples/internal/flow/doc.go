@@ -10,7 +10,7 @@
 //	instance 1   source ──┴────────────┴──▶ keyed operator ──▶ sink
 //
 // Every source has a link to every keyed half. Records travel on it in batches; the route of a record is the task that owns
-// the key group of its key ([ByKey]). A link holds a fixed number of batches: a source that is ahead waits, which
+// the key group of its key ([ByKey]), or every task ([All]). A link holds a fixed number of batches: a source that is ahead waits, which
 // is all the flow control there is, and batches are used again, so that the exchange allocates nothing per record.
 //
 // # Checkpoints

@@ -2,6 +2,11 @@ package flow
 
 import "github.com/heapstate/heapstate/keygroups"
 
+// All is the route of a record that every task gets, one's own included: a
+// watermark, say. It stays in order with the records that its source sends to
+// each task.
+const All = -1
+
 // ByKey returns the route of records with the given key: the task, 0..tasks-1,
 // that owns the key group of the key. m and seed have to be those of the
 // backends behind the exchange (heapbackend.Config), or a record arrives where

@@ -53,7 +53,7 @@ type Operator[R any] interface {
 type Instance[R any] struct {
 	Source   Source[R] // closed when Run returns
 	Operator Operator[R]
-	Route    func(R) int // the task a record belongs to; see ByKey
+	Route    func(R) int // the task a record belongs to, see ByKey; or All
 }
 
 // Run drives one instance until the input of all tasks has ended and the

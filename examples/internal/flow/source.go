@@ -115,6 +115,19 @@ func (s *sourceHalf[R]) sendEnd(ctx context.Context) error {
 
 func (s *sourceHalf[R]) emit(ctx context.Context, record R) error {
 	to := s.route(record)
+	if to != All {
+		return s.fill(ctx, to, record)
+	}
+	for to := range s.filling {
+		if err := s.fill(ctx, to, record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill adds a record to the batch for one task, and sends it when it is full.
+func (s *sourceHalf[R]) fill(ctx context.Context, to int, record R) error {
 	batch := s.filling[to]
 	if batch == nil {
 		select {

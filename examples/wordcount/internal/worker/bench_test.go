@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heapstate/heapstate/examples/internal/flow"
+	"github.com/heapstate/heapstate/examples/internal/child"
+	"github.com/heapstate/heapstate/examples/internal/protocol"
 	"github.com/heapstate/heapstate/examples/wordcount/internal/input"
-	"github.com/heapstate/heapstate/examples/wordcount/internal/protocol"
 	"github.com/heapstate/heapstate/examples/wordcount/internal/state"
 )
 
@@ -40,8 +40,9 @@ func BenchmarkJob(b *testing.B) {
 				b.SetBytes(list.Bytes)
 				b.ReportAllocs()
 				for b.Loop() {
-					start := &protocol.Start{Dir: b.TempDir(), Tasks: tasks, Groups: 128, Every: every, Local: []string{"heap"}, Limit: list.Bytes + 1, List: list}
-					if err := inProcess(b, start); err != nil {
+					place := state.Layout{Dir: b.TempDir()}
+					start := &protocol.Start{Primary: place.Primary(), Tasks: tasks, Groups: 128, Every: every, Local: []string{"heap"}, Limit: list.Bytes + 1}
+					if err := inProcess(b, start, &Work{Result: place.Result(), List: list}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -51,14 +52,10 @@ func BenchmarkJob(b *testing.B) {
 }
 
 // inProcess runs a worker in this process, without a supervisor.
-func inProcess(b *testing.B, start *protocol.Start) error {
-	w := &worker{start: start, layout: state.Layout{Dir: start.Dir}}
-	w.events = newEvents(protocol.NewWriter(io.Discard), start.Tasks)
-	w.throttle = newThrottle(start.Tasks, start.Limit, func() {})
-	w.events.read = w.throttle.read
-	w.exchange = flow.NewExchange[string](start.Tasks)
-	if err := os.Mkdir(w.layout.Result(), 0o700); err != nil {
+func inProcess(b *testing.B, start *protocol.Start, work *Work) error {
+	w := &worker{Child: child.New(start, io.Discard), work: work}
+	if err := os.Mkdir(work.Result, 0o700); err != nil {
 		return err
 	}
-	return w.run(b.Context())
+	return w.Run(b.Context(), w.program())
 }

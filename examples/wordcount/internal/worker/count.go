@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 
 	"github.com/heapstate/heapstate/heapbackend"
 )
@@ -17,20 +16,17 @@ import (
 // counter is the keyed operator: one per task and attempt.
 type counter struct {
 	counts  *heapbackend.Value[string, uint64]
-	result  string       // the file the counts go to in the end
-	trouble *atomic.Bool // when set, the next call panics, once
-	first   func()       // called before the first batch; nil afterwards
+	result  string // the file the counts go to in the end
+	trouble func() // panics when that was asked for
+	first   func() // called before the first batch; nil afterwards
 	done    func(words, distinct uint64)
 }
-
-// errInjected is what an injected panic panics with.
-var errInjected = errors.New("injected failure")
 
 func increment(n *uint64) { *n++ }
 
 // Process counts a batch of words.
 func (c *counter) Process(words []string) error {
-	c.panicOnDemand()
+	c.trouble()
 	if c.first != nil {
 		c.first()
 		c.first = nil
@@ -43,13 +39,6 @@ func (c *counter) Process(words []string) error {
 	return nil
 }
 
-// panicOnDemand is the injected failure: a task that panics.
-func (c *counter) panicOnDemand() {
-	if c.trouble.CompareAndSwap(true, false) {
-		panic(errInjected)
-	}
-}
-
 // entry is one line of the result.
 type entry struct {
 	word  string
@@ -59,7 +48,7 @@ type entry struct {
 // Finish writes the task's counts, sorted, as lines of word TAB count. Written
 // twice, after a failure, they are the same.
 func (c *counter) Finish(ctx context.Context) error {
-	c.panicOnDemand()
+	c.trouble()
 	entries := make([]entry, 0, c.counts.Keys())
 	var words uint64
 	for word, n := range c.counts.All() {

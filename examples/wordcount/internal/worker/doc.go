@@ -4,7 +4,5 @@
 //
 //	pipeline.go  the task function: backend, restore, source, operator
 //	count.go     the operator: words in, counts in the keyed state, files out
-//	run.go       the job and its configuration
-//	events.go    what the supervisor is told
-//	throttle.go  how the supervisor holds the sources at a share of the input
+//	worker.go    what the word count adds to the process of package child, where the job and its configuration are
 package worker

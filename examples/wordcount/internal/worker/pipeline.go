@@ -25,7 +25,7 @@ func (w *worker) task(ctx context.Context, t *recovery.Task) error {
 	if _, err := t.Restore(ctx); err != nil {
 		return err
 	}
-	cursors, err := w.start.List.Cursors(t.Index(), t.Tasks(), t.Positions())
+	cursors, err := w.work.List.Cursors(t.Index(), t.Tasks(), t.Positions())
 	if err != nil {
 		return recovery.Permanent(err) // other input, or positions that are not ours
 	}
@@ -34,14 +34,14 @@ func (w *worker) task(ctx context.Context, t *recovery.Task) error {
 		return err
 	}
 	err = w.exchange.Run(ctx, t, flow.Instance[string]{
-		Source: input.NewReader(w.start.List, cursors, w.throttle.task(t.Index())),
+		Source: input.NewReader(w.work.List, cursors, w.Control(t.Index())),
 		Route:  route,
 		Operator: &counter{
 			counts:  counts,
 			result:  w.resultFile(t.Index()),
-			trouble: &w.trouble,
-			first:   func() { w.events.first(t.Attempts()) },
-			done:    func(words, distinct uint64) { w.events.finished(t.Index(), words, distinct) },
+			trouble: w.PanicOnDemand,
+			first:   func() { w.First(t.Attempts()) },
+			done:    func(words, distinct uint64) { w.finished(t.Index(), Totals{words, distinct}) },
 		},
 	})
 	switch {

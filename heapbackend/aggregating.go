@@ -1,0 +1,152 @@
+package heapbackend
+
+import (
+	"fmt"
+	"iter"
+)
+
+// Aggregator says how values of type In are aggregated in an accumulator of type Acc, and what the result of type Out is.
+// Its functions are called on the owner's goroutine, Result also on those that read snapshots; none may use the backend.
+type Aggregator[In, Acc, Out any] struct {
+	// Create returns the accumulator of nothing; nil means the zero Acc.
+	Create func() Acc
+	// Add adds a value to an accumulator, in place. What in refers to may become part of the accumulator. Required.
+	Add func(acc *Acc, in In)
+	// Result returns the result of an accumulator, which it must not change, nor may the caller change it through the
+	// result. Required.
+	Result func(acc Acc) Out
+	// Merge adds one accumulator to another, in place; from is not used again. It is required only where namespaces are
+	// merged.
+	Merge func(into *Acc, from Acc)
+}
+
+// Aggregating is a state that holds, for each key, the accumulator of all values that were added to it. The checkpoint holds
+// the accumulators.
+type Aggregating[K comparable, In, Acc, Out any] struct {
+	*keyed[K, Acc]
+	value *Value[K, Acc]
+	agg   Aggregator[In, Acc, Out]
+}
+
+// NewAggregating registers an aggregating state; see NewValue for the other arguments and the errors, and ErrConfig if a
+// required function is missing. The Options are those of the accumulators.
+func NewAggregating[In, Acc, Out any, K comparable](in Scope[K], name string, a Aggregator[In, Acc, Out], opts ...Options[Acc]) (*Aggregating[K, In, Acc, Out], error) {
+	if a.Add == nil || a.Result == nil {
+		return nil, fmt.Errorf("%w: state %q: an Aggregator needs Add and Result", ErrConfig, name)
+	}
+	s, err := newValue(in, name, kindAggregating, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Aggregating[K, In, Acc, Out]{keyed: s.keyed, value: s, agg: a}, nil
+}
+
+// Add adds a value to the accumulator of a key. If a function of the Aggregator panics the backend refuses further use.
+// Errors and cost as Value.Update.
+func (s *Aggregating[K, In, Acc, Out]) Add(k K, in In) error {
+	return s.change(k, func(acc *Acc) { s.agg.Add(acc, in) })
+}
+
+// change calls fn with the accumulator of a key for modification in place.
+func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc)) error {
+	p, inserted, fresh, err := s.upsert(k)
+	if err != nil {
+		return err
+	}
+	if inserted && s.agg.Create != nil {
+		*p = s.agg.Create()
+	}
+	s.value.unshare(p, fresh)
+	fn(p)
+	s.leave()
+	return nil
+}
+
+// Get returns the result of a key, and whether anything was added. O(1), and what Result costs.
+func (s *Aggregating[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
+	if s.life != nil {
+		acc, ok := s.read(k)
+		if ok {
+			out = s.agg.Result(acc)
+		}
+		return out, ok
+	}
+	if p := s.get(k); p != nil {
+		return s.agg.Result(*p), true
+	}
+	return out, false
+}
+
+// All yields every key and its result; see Value.All.
+func (s *Aggregating[K, In, Acc, Out]) All() iter.Seq2[K, Out] {
+	return results(s.value.All(), s.agg.Result)
+}
+
+// InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
+func (s *Aggregating[K, In, Acc, Out]) InGroup(group int) iter.Seq2[K, Out] {
+	return results(s.value.InGroup(group), s.agg.Result)
+}
+
+func results[K, Acc, Out any](all iter.Seq2[K, Acc], result func(Acc) Out) iter.Seq2[K, Out] {
+	return func(yield func(K, Out) bool) {
+		for k, acc := range all {
+			if !yield(k, result(acc)) {
+				return
+			}
+		}
+	}
+}
+
+// merge implements Mergeable.
+func (s *Aggregating[K, In, Acc, Out]) merge(into, from K) error {
+	if s.agg.Merge == nil {
+		return s.core.guard.fail(fmt.Errorf("%w: state %q: its Aggregator has no Merge", ErrConfig, s.info.name))
+	}
+	p := s.peek(from)
+	if p == nil {
+		return s.core.Err()
+	}
+	moved := *p
+	if s.value.clone != nil { // a snapshot may share what it refers to
+		s.value.clone(&moved, p)
+	}
+	if err := s.change(into, func(acc *Acc) { s.agg.Merge(acc, moved) }); err != nil {
+		return err
+	}
+	return s.Delete(from)
+}
+
+// At returns the state as it is in a snapshot; see Value.At.
+func (s *Aggregating[K, In, Acc, Out]) At(snap *Snapshot) (*AggregatingView[K, In, Acc, Out], error) {
+	v, err := s.value.At(snap)
+	if err != nil {
+		return nil, err
+	}
+	return &AggregatingView[K, In, Acc, Out]{viewed: v.viewed, value: v, agg: s.agg}, nil
+}
+
+// AggregatingView is an Aggregating as it was at a capture; see ValueView.
+type AggregatingView[K comparable, In, Acc, Out any] struct {
+	*viewed[K, Acc]
+	value *ValueView[K, Acc]
+	agg   Aggregator[In, Acc, Out]
+}
+
+// Get returns the result of a key, and whether anything had been added.
+func (w *AggregatingView[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
+	acc, ok := w.value.Get(k)
+	if !ok {
+		return out, false
+	}
+	return w.agg.Result(acc), true
+}
+
+// All yields every key and its result.
+func (w *AggregatingView[K, In, Acc, Out]) All() iter.Seq2[K, Out] {
+	return results(w.value.All(), w.agg.Result)
+}
+
+// InGroup is All for the keys of one key group.
+func (w *AggregatingView[K, In, Acc, Out]) InGroup(group int) iter.Seq2[K, Out] {
+	return results(w.value.InGroup(group), w.agg.Result)
+}
