@@ -46,6 +46,12 @@
 // belongs to the state; what Get and All return must not be modified, for a snapshot may share it; Update is the way to
 // modify in place, on a copy where that is needed. Config.VerifyFrozen finds programs that break this.
 //
+// # Time to live
+//
+// With Options.TTL the values of a state, the elements of its lists or the entries of its maps expire some time after they
+// were last written, or read. What has expired is not returned, is left out of snapshots by the time of their capture, and is
+// removed a few entries with each operation. The clock is the program's choice: wall time or a watermark.
+//
 // # Evolution
 //
 // A checkpoint outlives the program that wrote it. What a state's values are may change from one program to the next, and
@@ -83,5 +89,6 @@
 //
 // Get, Put, Update, Delete: O(1), one hash and one probe. The first write to a page after a capture copies up to about
 // 4 KiB, or eight entries where those are larger. Capture: O(states x key groups). AppendGroup and StageBlock:
-// O(entries of the group). Benchmarks beside the code print the ratios to Go's own map: go test -bench . ./heapbackend.
+// O(entries of the group). With a TTL each operation reads the clock and looks at a few entries more, and a snapshot counts a
+// group once, when it is first asked. Benchmarks beside the code print the ratios to Go's own map: go test -bench . ./heapbackend.
 package heapbackend

@@ -76,8 +76,7 @@ func (s *keyed[K, E]) viewOf(r keygroups.Range) *frozenKeyed[K, E] {
 		f.tables[i] = s.tables[skip+i].Freeze()
 	}
 	if s.life != nil {
-		f.limits = s.life.limits()[skip : skip+r.Len()]
-		f.counts = make([]atomic.Uint64, r.Len())
+		f.limits, f.counts = s.life.limits(skip, r.Len()), make([]atomic.Uint64, r.Len())
 	}
 	return f
 }
@@ -112,30 +111,16 @@ func (f *frozenKeyed[K, E]) stampOf(i int, hash uint64, e *E) int64 {
 func (f *frozenKeyed[K, E]) each(yield func(K, part[E]) bool) {
 	more := true
 	for i := 0; i < len(f.tables) && more; i++ {
-		if f.limits != nil {
-			more = f.eachIn(i, yield)
-			continue
-		}
-		for k, e := range f.tables[i].All() {
-			if more = yield(k, part[E]{e: e}); !more {
-				return
-			}
-		}
+		more = f.eachIn(i, yield)
 	}
 }
 
 // inGroup is each for the entries of one key group.
 func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
 	return func(yield func(K, part[E]) bool) {
-		i := group - f.first
-		if i < 0 || i >= len(f.tables) {
-			return
+		if i := group - f.first; i >= 0 && i < len(f.tables) {
+			f.eachIn(i, yield)
 		}
-		one := frozenKeyed[K, E]{state: f.state, tables: f.tables[i : i+1], first: group}
-		if f.limits != nil {
-			one.limits = f.limits[i : i+1]
-		}
-		one.each(yield)
 	}
 }
 
@@ -143,9 +128,13 @@ func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
 func (f *frozenKeyed[K, E]) eachIn(i int, yield func(K, part[E]) bool) (more bool) {
 	more = true
 	f.tables[i].Each(func(k K, e *E, stamp int64) bool {
-		if w := f.window(i, stamp); f.state.alive(e, w) {
-			more = yield(k, part[E]{e, w})
+		p := part[E]{e: e}
+		if f.limits != nil {
+			if p.window = f.window(i, stamp); !f.state.alive(e, p.window) {
+				return true
+			}
 		}
+		more = yield(k, p)
 		return more
 	})
 	return more

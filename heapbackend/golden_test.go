@@ -62,6 +62,7 @@ var goldens = map[string]func(t *testing.T) goldenCase{
 	"keys":      goldenKeys,
 	"codec":     goldenCodec,
 	"composite": goldenComposite,
+	"ttl":       goldenTTL,
 	"timers":    goldenTimers,
 }
 
@@ -118,6 +119,18 @@ func goldenComposite(t *testing.T) goldenCase {
 	}
 	empty, _ := register()
 	return goldenCase{b, empty}
+}
+
+func goldenTTL(t *testing.T) goldenCase {
+	now := heapbackend.Timestamp(-2)
+	ttl := heapbackend.TTL{After: 200 * 365 * 24 * time.Hour}
+	a, empty := newAging(t, &now, ttl), newAging(t, &now, ttl)
+	for k := range uint64(5) {
+		a.put(t, k, int(k)*100)
+		now = 10 << (8 * k)
+		a.put(t, k+1, int(k))
+	}
+	return goldenCase{a.b, empty.b}
 }
 
 func goldenCodec(t *testing.T) goldenCase {

@@ -141,16 +141,17 @@ func (c *chunks[V]) due(w window) bool {
 	return c.last == nil || max(w.stamp, c.tail().ages.half) <= w.limit
 }
 
-// trimFor drops what has expired of a list that is being written, if that is due.
+// trimFor drops what has expired of a list that is going to be appended to, if that is due. If the list was last read at a
+// time that is still to come, the clock having gone back, its elements get that stamp here: those that follow do not.
 func (s *List[K, V]) trimFor(k K, c *chunks[V]) {
 	if c.n == 0 {
 		return
 	}
 	t, hash := s.locate(k)
-	if w := s.windowOf(t, hash, c, s.momentOf(k)); c.due(w) {
-		if *c = c.trimmed(s.core.space, w); c.n == 0 {
-			s.untouch(k, c)
-		}
+	m := s.momentOf(k)
+	if w := s.windowOf(t, hash, c, m); w.stamp > m.stamp() || c.due(w) {
+		*c = c.trimmed(s.core.space, w)
+		s.untouch(k, c)
 	}
 }
 
@@ -211,6 +212,40 @@ func (s *List[K, V]) settle(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chu
 	}
 }
 
+// mergeLiving is merge for a state with a lifetime: every element keeps its stamp. Where reading extends lives it goes through
+// the list that is added to as well, whose last read is none of the new elements'.
+func (s *List[K, V]) mergeLiving(into, from K) error {
+	t, hash, m := s.open(from)
+	if t == nil {
+		return s.core.Err()
+	}
+	var moved chunks[V]
+	if c := t.Get(hash, from); c != nil {
+		moved = c.trimmed(s.core.space, s.windowOf(t, hash, c, m))
+	}
+	s.core.guard.leave()
+	if moved.n == 0 {
+		return s.core.Err()
+	}
+	c, _, _, err := s.upsert(into)
+	if err != nil {
+		return err
+	}
+	t, hash = s.locate(into)
+	if w := s.windowOf(t, hash, c, s.momentOf(into)); w.stamp > MinTimestamp {
+		*c = c.trimmed(s.core.space, w)
+		s.untouch(into, c)
+	}
+	moved.stamped(MinTimestamp, func(v *V, stamp Timestamp) bool {
+		c.add(s.core.space, *v)
+		c.date(stamp)
+		return true
+	})
+	s.remove(from)
+	s.leave()
+	return nil
+}
+
 func (s *List[K, V]) lenLiving(k K) (n int) {
 	t, hash, m := s.open(k)
 	if t == nil {
@@ -235,38 +270,4 @@ func (s *List[K, V]) cleanLists() {
 			s.trim(t, hash, k, c, w)
 		}
 	}
-}
-
-// mergeLiving is merge of a state with a lifetime: what has expired is not moved, what is moved keeps its stamps.
-func (s *List[K, V]) mergeLiving(into, from K) error {
-	t, hash, m := s.open(from)
-	if t == nil {
-		return s.core.Err()
-	}
-	var moved chunks[V]
-	if c := t.Get(hash, from); c != nil {
-		moved = c.trimmed(s.core.space, s.windowOf(t, hash, c, m))
-	}
-	s.remove(from)
-	s.leave()
-	if moved.n == 0 {
-		return nil
-	}
-	to, inserted, _, err := s.upsert(into)
-	if err != nil {
-		return err
-	}
-	if !inserted {
-		// What keeps all of this list alive by having read it does not keep alive what comes from the other.
-		t, hash := s.locate(into)
-		*to = to.trimmed(s.core.space, s.windowOf(t, hash, to, s.momentOf(into)))
-		s.untouch(into, to)
-	}
-	moved.stamped(MinTimestamp, func(v *V, stamp Timestamp) bool {
-		to.add(s.core.space, *v)
-		to.date(stamp)
-		return true
-	})
-	s.leave()
-	return nil
 }

@@ -63,8 +63,8 @@ type operator struct {
 
 // newOperator is the description of an operator state of this backend, checked.
 func (c *core) newOperator(info stateInfo, life *lifetime) (operator, error) {
-	if life != nil {
-		return operator{}, fmt.Errorf("%w: operator state %q cannot have a TTL", ErrConfig, info.name)
+	if err := life.refused(info.name); err != nil {
+		return operator{}, err
 	}
 	_, tasks := c.cfg.place()
 	if tasks == 0 {
