@@ -3,8 +3,8 @@
 //
 // # Words
 //
-// A backend is the keyed state of one task. A state is one named, typed part of it: a Value, a List or a Map for each
-// key. Every key belongs to one key group, and a backend holds a range of them. A capture takes a snapshot: the backend
+// A backend is the keyed state of one task. A state is one named, typed part of it: a Value, a List, a Map, a Reducing or
+// an Aggregating for each key, or Timers. A namespace is a second part of a key: a window, say. Every key belongs to one key group, and a backend holds a range of them. A capture takes a snapshot: the backend
 // as it was at that moment, immutable, readable from any goroutine. To stage a key group is to get it ready, from bytes
 // or from a snapshot; to install staged groups is to make them the backend's content. Operator state belongs to the task
 // and not to a key: an OperatorList or a Broadcast.
@@ -31,6 +31,12 @@
 //
 // Register every state, then restore, then work. A state that a restored checkpoint holds and the program has not
 // registered is carried, unread, into every later snapshot.
+//
+// # Namespaces
+//
+// States are registered in a Scope: the backend, or its Namespaces, in which every kind of state has keys of two parts. The
+// first alone decides the key group. Beside the tables of such a state an index holds the namespaces of each key, so that
+// they are listed, and merged, without a search.
 //
 // # Operator state
 //
