@@ -85,14 +85,14 @@ func TestFaultsOfMigrationsAreReportedTogether(t *testing.T) {
 // TestKeysNeverChange has the exact cause of each refusal of a part that no migration reaches.
 func TestKeysNeverChange(t *testing.T) {
 	old := backend[string](t, whole())
-	days, err := heapbackend.NamespacesOf[uint16](old)
+	days, err := heapbackend.NamespacesOf[int](old)
 	require.NoError(t, err)
 	counts, err := heapbackend.NewValue[int](days, "counts")
 	require.NoError(t, err)
 	sums, baskets := valueOf[int](t, old, "sums"), mapOf[string, int](t, old, "baskets")
 	for g := range 60 {
 		k := fmt.Sprint(g)
-		require.NoError(t, counts.Put(heapbackend.In(k, uint16(1)), 1))
+		require.NoError(t, counts.Put(heapbackend.In(k, 1), 1))
 		require.NoError(t, sums.Put(k, 1))
 		require.NoError(t, baskets.Put(k, "x", 1))
 	}
@@ -105,18 +105,18 @@ func TestKeysNeverChange(t *testing.T) {
 		cause    string
 	}{
 		"namespace": {func(b *texts) error {
-			n, err := heapbackend.NamespacesOf[uint32](b)
+			n, err := heapbackend.NamespacesOf[composite](b)
 			require.NoError(t, err)
 			_, err = heapbackend.NewValue(n, "counts", o)
 			return err
-		}, "namespaces were uint16, now uint32"},
-		"namespace gone": {func(b *texts) error { _, err := heapbackend.NewValue(b, "counts", o); return err }, "namespaces were uint16, now none"},
+		}, "namespaces were int, now struct{A int32; F float64}"},
+		"namespace gone": {func(b *texts) error { _, err := heapbackend.NewValue(b, "counts", o); return err }, "namespaces were int, now none"},
 		"namespace new": {func(b *texts) error {
-			n, err := heapbackend.NamespacesOf[string](b)
+			n, err := heapbackend.NamespacesOf[int](b)
 			require.NoError(t, err)
 			_, err = heapbackend.NewValue(n, "sums", o)
 			return err
-		}, "namespaces were none, now string"},
+		}, "namespaces were none, now int"},
 		"map key": {func(b *texts) error { _, err := heapbackend.NewMap[int](b, "baskets", o); return err }, "map keys were string, now int"},
 		"kind": {func(b *texts) error { _, err := heapbackend.NewMap[string](b, "sums", o); return err },
 			"the kind was value, now map; map keys were none, now string"},
