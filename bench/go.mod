@@ -3,8 +3,10 @@ module github.com/heapstate/heapstate/bench
 go 1.26.0
 
 require (
+	github.com/google/btree v1.1.3
 	github.com/heapstate/heapstate v0.0.0
 	github.com/stretchr/testify v1.12.1
+	github.com/tidwall/btree v1.8.0
 	github.com/vmihailenco/msgpack/v5 v5.4.1
 )
 

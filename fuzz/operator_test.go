@@ -57,7 +57,7 @@ func someOperatorBlock(tb testing.TB, task, tasks int) (schema, block []byte) {
 	return s.Schema(), block
 }
 
-// FuzzOperatorBlock stages any bytes as the operator state that one task of a checkpoint left, under any schema, into every task of
+// FuzzOperatorBlock stages any bytes as the operator state that one task left, under any schema, into every task of
 // a job. What is accepted is shared out without loss, registered or not; what is not is a typed error.
 func FuzzOperatorBlock(f *testing.F) {
 	for _, old := range []int{1, 2, 5} {

@@ -44,14 +44,15 @@ func NewAggregating[In, Acc, Out any, K comparable](in Scope[K], name string, a 
 // Add adds a value to the accumulator of a key. If a function of the Aggregator panics the backend refuses further use.
 // Errors and cost as Value.Update.
 func (s *Aggregating[K, In, Acc, Out]) Add(k K, in In) error {
-	return s.change(k, func(acc *Acc) { s.agg.Add(acc, in) })
+	_, err := s.change(k, func(acc *Acc) { s.agg.Add(acc, in) })
+	return err
 }
 
-// change calls fn with the accumulator of a key for modification in place.
-func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc)) error {
+// change calls fn with the accumulator of a key for modification in place, and reports whether it was new.
+func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc)) (inserted bool, err error) {
 	p, inserted, fresh, err := s.upsert(k)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if inserted && s.agg.Create != nil {
 		*p = s.agg.Create()
@@ -59,22 +60,16 @@ func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc)) error {
 	s.value.unshare(p, fresh)
 	fn(p)
 	s.leave()
-	return nil
+	return inserted, nil
 }
 
 // Get returns the result of a key, and whether anything was added. O(1), and what Result costs.
 func (s *Aggregating[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
-	if s.life != nil {
-		acc, ok := s.read(k)
-		if ok {
-			out = s.agg.Result(acc)
-		}
-		return out, ok
+	acc, ok := s.value.Get(k)
+	if !ok {
+		return out, false
 	}
-	if p := s.get(k); p != nil {
-		return s.agg.Result(*p), true
-	}
-	return out, false
+	return s.agg.Result(acc), true
 }
 
 // All yields every key and its result; see Value.All.
@@ -102,16 +97,20 @@ func (s *Aggregating[K, In, Acc, Out]) merge(into, from K) error {
 	if s.agg.Merge == nil {
 		return s.core.guard.fail(fmt.Errorf("%w: state %q: its Aggregator has no Merge", ErrConfig, s.info.name))
 	}
-	p := s.peek(from)
+	p, stamp := s.unexpired(from)
 	if p == nil {
-		return s.core.Err()
+		return s.Delete(from)
 	}
 	moved := *p
 	if s.value.clone != nil { // a snapshot may share what it refers to
 		s.value.clone(&moved, p)
 	}
-	if err := s.change(into, func(acc *Acc) { s.agg.Merge(acc, moved) }); err != nil {
+	inserted, err := s.change(into, func(acc *Acc) { s.agg.Merge(acc, moved) })
+	if err != nil {
 		return err
+	}
+	if inserted {
+		s.restamp(into, stamp)
 	}
 	return s.Delete(from)
 }

@@ -29,9 +29,6 @@ func NewBroadcast[MK comparable, V any, K comparable](b *Backend[K], name string
 	if err != nil {
 		return nil, err
 	}
-	if err := c.life.refused(name); err != nil {
-		return nil, err
-	}
 	h, err := keygroups.NewHasher[MK](b.cfg.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("heapbackend: state %q: %w", name, err)
@@ -42,7 +39,7 @@ func NewBroadcast[MK comparable, V any, K comparable](b *Backend[K], name string
 	}
 	info := c.describe(name, kindBroadcast)
 	info.sub = h.Type()
-	o, err := b.newOperator(info)
+	o, err := b.newOperator(info, c.life)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +108,7 @@ func (s *Broadcast[MK, V]) All() iter.Seq2[MK, V] {
 		defer view.Release()
 		f := s.table.Freeze()
 		s.core.guard.leave()
-		values(f.All())(yield)
+		copies(f.All())(yield)
 	}
 }
 
@@ -154,7 +151,7 @@ func (w *BroadcastView[MK, V]) Get(mk MK) (v V, ok bool) {
 }
 
 // All yields every key and value, always in the same order. The values must not be modified.
-func (w *BroadcastView[MK, V]) All() iter.Seq2[MK, V] { return values(held(w.snap, w.f.table.All())) }
+func (w *BroadcastView[MK, V]) All() iter.Seq2[MK, V] { return copies(held(w.snap, w.f.table.All())) }
 
 // Len returns the number of keys, 0 once the snapshot is released. O(1).
 func (w *BroadcastView[MK, V]) Len() int {

@@ -25,6 +25,10 @@
 // group over from a snapshot shares the pages the same way. So capture and takeover depend on the number of states and
 // key groups, never on the amount of data.
 //
+// Timers have an order, so they stand in a tree for each key group instead (internal/timeline), by the same rules: a node
+// is copied before its first write after a capture. Due removes timers one by one and yields them in the order of their
+// times over all key groups. Timestamps are milliseconds since the Unix epoch.
+//
 // Register every state, then restore, then work. A state that a restored checkpoint holds and the program has not
 // registered is carried, unread, into every later snapshot.
 //
@@ -80,6 +84,8 @@
 // may check each operation or only the capture, and can never checkpoint a state that lacks a write.
 //
 // # Cost
+//
+// A timer is registered, deleted and removed in O(log timers of its group); asking whether one is due is O(1).
 //
 // Get, Put, Update, Delete: O(1), one hash and one probe. The first write to a page after a capture copies up to about
 // 4 KiB, or eight entries where those are larger. Capture: O(states x key groups). AppendGroup and StageBlock:

@@ -38,8 +38,36 @@ func (c *threefold[V]) add(i int, v V) {
 	}
 }
 
-// becomes is the evolution of values in each kind of state, those of old to those of want.
+// becomes is the evolution of the elements of lists, those of old to those of want. All kinds of state read their values
+// by the same code, and lists of all types are one shape to the compiler: a row of inEveryKind costs seconds of compilation.
 func becomes[Old, New any](before heapbackend.Options[Old], old []Old, now heapbackend.Options[New], want []New) evolution {
+	lists := map[string][]New{}
+	for i, v := range want {
+		lists[fmt.Sprint("key ", i)] = []New{v, v}
+	}
+	return evolution{
+		want: lists,
+		write: func(t *testing.T, b *heapbackend.Backend[string]) {
+			l := listOf(t, b, "l", before)
+			for i, v := range old {
+				require.NoError(t, l.Append(fmt.Sprint("key ", i), v, v))
+			}
+		},
+		register: func(b *heapbackend.Backend[string]) (func() any, error) {
+			l, err := heapbackend.NewList(b, "l", now)
+			return func() any {
+				got := map[string][]New{}
+				for k, x := range l.All() {
+					got[k] = slices.Collect(x)
+				}
+				return got
+			}, err
+		},
+	}
+}
+
+// inEveryKind is becomes for values, lists and maps.
+func inEveryKind[Old, New any](before heapbackend.Options[Old], old []Old, now heapbackend.Options[New], want []New) evolution {
 	var had threefold[Old]
 	var wanted threefold[New]
 	for i, v := range old {
@@ -217,7 +245,7 @@ func matched() map[string]evolution {
 		One  innerNow
 	}
 	return map[string]evolution{
-		"fields come, go, move and grow wider": becomes(asIs[readingV0](), []readingV0{{"a", -5, []byte{1}, 0.5}, {}},
+		"fields come, go, move and grow wider": inEveryKind(asIs[readingV0](), []readingV0{{"a", -5, []byte{1}, 0.5}, {}},
 			asIs[readingNow](), []readingNow{{0.5, nil, -5, "a"}, {}}),
 		"integers grow wider": becomes(asIs[int8](), []int8{-128, 0, 127}, asIs[int64](), []int64{-128, 0, 127}),
 		"a sign comes":        becomes(asIs[uint8](), []uint8{0, 255}, asIs[int](), []int{0, 255}),
@@ -251,7 +279,7 @@ func migrated() map[string]evolution {
 	thousand := func(n int64) (int64, error) { return n * 1000, nil }
 	number := func(n int) (int, error) { return n, nil }
 	return map[string]evolution{
-		"the same type in another unit": becomes(asIs[int64](), []int64{1, -2},
+		"the same type in another unit": inEveryKind(asIs[int64](), []int64{1, -2},
 			version[int64](1, heapbackend.Migrate(0, thousand)), []int64{1000, -2000}),
 		"one version": becomes(version[waitV1](1), []waitV1{{3}}, version[waitV2](2, toMillis), []waitV2{{3000}}),
 		"three versions": becomes(version[waitV1](1), []waitV1{{3}, {4}},
@@ -318,7 +346,7 @@ func unmigrated() map[string]evolution {
 		"no migration at all": refused(asIs[int](), []int{1}, version[int](1), "register a migration from version 0"),
 		"a newer version": refused(version[int](7), []int{1}, version[int](6),
 			"(version 7 is newer than version 6); only a program that registers version 7 or newer can read it"),
-		"a version to none": refused(version[int](1), []int{1}, asIs[int](), "Value[string, int] but was written as Value[string, int] version 1"),
+		"a version to none": refused(version[int](1), []int{1}, asIs[int](), "List[string, int] but was written as List[string, int] version 1"),
 		"a type that the version never had": refused(version[string](1), []string{"1"}, version[waitV2](2, toMillis),
 			"a migration from version 1"),
 		"a number that the version does not hold": refused(version[struct{ Seconds uint64 }](1), []struct{ Seconds uint64 }{{1 << 63}},

@@ -87,21 +87,32 @@ func (s *keyed[K, E]) read(k K) (v E, ok bool) {
 	return v, ok
 }
 
-// peek is get without what has expired; it extends and removes nothing.
-func (s *keyed[K, E]) peek(k K) *E {
+// unexpired returns the entry of a key that expires as a whole, and its stamp; with none if it is not there or has expired.
+// It is valid until the next write.
+func (s *keyed[K, E]) unexpired(k K) (e *E, stamp Timestamp) {
 	if s.life == nil {
-		return s.get(k)
+		return s.get(k), 0
 	}
 	t, hash, m := s.open(k)
 	if t == nil {
-		return nil
+		return nil, 0
 	}
-	e := t.Get(hash, k)
-	if e != nil && Timestamp(*t.StampOf(hash, e)) <= m.limit {
-		e = nil
+	defer s.core.guard.leave()
+	if e = t.Get(hash, k); e == nil {
+		return nil, 0
 	}
-	s.core.guard.leave()
-	return e
+	if stamp = Timestamp(*t.StampOf(hash, e)); stamp <= m.limit {
+		return nil, 0
+	}
+	return e, stamp
+}
+
+// restamp gives the entry of a key, which is the backend's and was written just now, another stamp.
+func (s *keyed[K, E]) restamp(k K, stamp Timestamp) {
+	if s.life != nil {
+		t, hash := s.locate(k)
+		t.Stamp(hash, k, int64(stamp))
+	}
 }
 
 // cleanEntries removes what has expired of the next few entries.

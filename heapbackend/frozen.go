@@ -6,6 +6,7 @@ import (
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
 )
 
 // frozenKeyed is one state of a snapshot. It reads only what never changes of its state: descriptions and codecs.
@@ -28,15 +29,6 @@ func (f *frozenKeyed[K, E]) entries(group int) uint64 {
 		return f.count(group - f.first)
 	}
 	return uint64(f.tables[group-f.first].Len())
-}
-
-// inGroup is each for the entries of one key group.
-func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
-	return func(yield func(K, part[E]) bool) {
-		if i := group - f.first; i >= 0 && i < len(f.tables) {
-			f.eachIn(i, yield)
-		}
-	}
 }
 
 func (f *frozenKeyed[K, E]) appendGroup(dst []byte, group int) ([]byte, error) {
@@ -73,21 +65,25 @@ func (f *frozenKeyed[K, E]) get(k K) (p part[E]) {
 	return p
 }
 
-// frozen freezes the tables of n groups from first on as they are; it belongs to a View of the space.
-func (s *keyed[K, E]) frozen(first, n int) *frozenKeyed[K, E] {
-	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], n), first: first}
-	at := first - s.core.cfg.Range.First
+// view freezes the tables as they are; it belongs to a Capture of the space.
+func (s *keyed[K, E]) view() *frozenKeyed[K, E] { return s.viewOf(s.core.cfg.Range) }
+
+// viewOf is view for some of the backend's groups, without the index.
+func (s *keyed[K, E]) viewOf(r keygroups.Range) *frozenKeyed[K, E] {
+	f := &frozenKeyed[K, E]{state: s, tables: make([]cow.Frozen[K, E], r.Len()), first: r.First}
+	skip := r.First - s.core.cfg.Range.First
 	for i := range f.tables {
-		f.tables[i] = s.tables[at+i].Freeze()
+		f.tables[i] = s.tables[skip+i].Freeze()
 	}
 	if s.life != nil {
-		f.limits, f.counts = s.life.limits(at, n), make([]atomic.Uint64, n)
+		f.limits = s.life.limits()[skip : skip+r.Len()]
+		f.counts = make([]atomic.Uint64, r.Len())
 	}
 	return f
 }
 
 func (s *keyed[K, E]) freeze() frozen {
-	f := s.frozen(s.core.cfg.Range.First, len(s.tables))
+	f := s.view()
 	if s.index != nil {
 		f.index = s.index.freeze()
 	}
@@ -116,7 +112,30 @@ func (f *frozenKeyed[K, E]) stampOf(i int, hash uint64, e *E) int64 {
 func (f *frozenKeyed[K, E]) each(yield func(K, part[E]) bool) {
 	more := true
 	for i := 0; i < len(f.tables) && more; i++ {
-		more = f.eachIn(i, yield)
+		if f.limits != nil {
+			more = f.eachIn(i, yield)
+			continue
+		}
+		for k, e := range f.tables[i].All() {
+			if more = yield(k, part[E]{e: e}); !more {
+				return
+			}
+		}
+	}
+}
+
+// inGroup is each for the entries of one key group.
+func (f *frozenKeyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
+	return func(yield func(K, part[E]) bool) {
+		i := group - f.first
+		if i < 0 || i >= len(f.tables) {
+			return
+		}
+		one := frozenKeyed[K, E]{state: f.state, tables: f.tables[i : i+1], first: group}
+		if f.limits != nil {
+			one.limits = f.limits[i : i+1]
+		}
+		one.each(yield)
 	}
 }
 
@@ -124,13 +143,9 @@ func (f *frozenKeyed[K, E]) each(yield func(K, part[E]) bool) {
 func (f *frozenKeyed[K, E]) eachIn(i int, yield func(K, part[E]) bool) (more bool) {
 	more = true
 	f.tables[i].Each(func(k K, e *E, stamp int64) bool {
-		p := part[E]{e: e}
-		if f.limits != nil {
-			if p.window = f.window(i, stamp); !f.state.alive(e, p.window) {
-				return true
-			}
+		if w := f.window(i, stamp); f.state.alive(e, w) {
+			more = yield(k, part[E]{e, w})
 		}
-		more = yield(k, p)
 		return more
 	})
 	return more

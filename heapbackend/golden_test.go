@@ -63,6 +63,7 @@ var goldens = map[string]func(t *testing.T) goldenCase{
 	"codec":     goldenCodec,
 	"composite": goldenComposite,
 	"ttl":       goldenTTL,
+	"timers":    goldenTimers,
 }
 
 type goldenCase struct {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
 )
 
 // keyed is what every kind of state is made of: for each key group a table from key to entry. The kinds differ in what
@@ -223,7 +224,7 @@ func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
 	}
 	view := s.core.space.View()
 	defer view.Release()
-	f := s.frozen(s.core.cfg.Range.First, len(s.tables))
+	f := s.view()
 	s.core.guard.leave()
 	f.each(yield)
 }
@@ -237,14 +238,9 @@ func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
 		}
 		view := s.core.space.View()
 		defer view.Release()
-		var f *frozenKeyed[K, E]
-		if s.core.cfg.Range.Contains(group) {
-			f = s.frozen(group, 1)
-		}
+		f := s.viewOf(s.core.cfg.Range.Intersect(keygroups.Range{First: group, End: group + 1}))
 		s.core.guard.leave()
-		if f != nil {
-			f.each(yield)
-		}
+		f.each(yield)
 	}
 }
 

@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"iter"
 	"reflect"
+	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -16,11 +17,15 @@ type List[K comparable, V any] struct {
 	*keyed[K, chunks[V]]
 }
 
-// chunks is a list: its last chunk, from which the earlier ones are reached, and its length.
+// chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped for the
+// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add sets it.
 type chunks[V any] struct {
-	last *chunk[V]
+	last unsafe.Pointer
 	n    int
 }
+
+// tail returns the last chunk, nil if there is none.
+func (c *chunks[V]) tail() *chunk[V] { return (*chunk[V])(c.last) }
 
 // chunk holds consecutive elements.
 //
@@ -50,7 +55,7 @@ func newChunk[V any](before *chunk[V], epoch uint64) *chunk[V] {
 
 // add appends one element. space is the clock that the chunks' epochs belong to.
 func (c *chunks[V]) add(space *cow.Space, v V) {
-	l := c.last
+	l := c.tail()
 	switch {
 	case l == nil || len(l.elems) == cap(l.elems):
 		l = newChunk(l, space.Epoch())
@@ -59,7 +64,7 @@ func (c *chunks[V]) add(space *cow.Space, v V) {
 		l = &chunk[V]{before: l.before, epoch: space.Epoch(), elems: elems, ages: l.ages.copied()}
 	}
 	l.elems = append(l.elems, v)
-	c.last = l
+	c.last = unsafe.Pointer(l)
 	c.n++
 }
 
@@ -68,7 +73,7 @@ func (c *chunks[V]) add(space *cow.Space, v V) {
 func (c *chunks[V]) runs(yield func(*chunk[V], int) bool) {
 	var first [16]*chunk[V]
 	order := first[:0]
-	for l := c.last; l != nil; l = l.before {
+	for l := c.tail(); l != nil; l = l.before {
 		order = append(order, l)
 	}
 	left := c.n
@@ -220,6 +225,12 @@ func (s *List[K, V]) All() iter.Seq2[K, iter.Seq[V]] { return lists(s.each) }
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
 func (s *List[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] { return lists(s.inGroup(group)) }
 
+func lists[K, V any](each func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
+	return func(yield func(K, iter.Seq[V]) bool) {
+		each(func(k K, p part[chunks[V]]) bool { return yield(k, p.e.living(p.window)) })
+	}
+}
+
 // merge implements Mergeable. A list that is moved whole is not copied.
 func (s *List[K, V]) merge(into, from K) error {
 	if s.life != nil {
@@ -282,9 +293,9 @@ func (w *ListView[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] {
 	return w.lists(w.f.inGroup(group))
 }
 
-func (w *ListView[K, V]) lists(all func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
+func (w *ListView[K, V]) lists(each func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
 	return func(yield func(K, iter.Seq[V]) bool) {
-		for k, p := range held(w.snap, all) {
+		for k, p := range held(w.snap, each) {
 			if !yield(k, heldElements(w.snap, p)) {
 				return
 			}
@@ -310,11 +321,5 @@ func (c chunks[V]) seq() iter.Seq[V] {
 				return
 			}
 		}
-	}
-}
-
-func lists[K, V any](all func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
-	return func(yield func(K, iter.Seq[V]) bool) {
-		all(func(k K, p part[chunks[V]]) bool { return yield(k, p.e.living(p.window)) })
 	}
 }

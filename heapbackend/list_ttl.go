@@ -28,7 +28,7 @@ func (a *ages) copied() *ages {
 
 // date stamps the element that was just added.
 func (c *chunks[V]) date(stamp Timestamp) {
-	l := c.last
+	l := c.tail()
 	if l.ages == nil {
 		l.ages = &ages{stamps: make([]Timestamp, 0, cap(l.elems)), least: stamp, half: stamp}
 		if l.before != nil {
@@ -53,7 +53,7 @@ func (c *chunks[V]) stamped(touched Timestamp, yield func(*V, Timestamp) bool) {
 
 // whole reports whether it is plain that nothing of the list has expired.
 func (c *chunks[V]) whole(w window) bool {
-	return !w.on || w.stamp > w.limit || c.last != nil && c.last.ages.least > w.limit
+	return !w.on || w.stamp > w.limit || c.last != nil && c.tail().ages.least > w.limit
 }
 
 // alive reports whether an element of a list, which nobody appends to meanwhile, has not expired. It looks at the newest
@@ -62,7 +62,7 @@ func (c *chunks[V]) alive(w window) bool {
 	if c.whole(w) {
 		return c.n > 0
 	}
-	for l := c.last; l != nil; l = l.before {
+	for l := c.tail(); l != nil; l = l.before {
 		for _, stamp := range l.ages.stamps {
 			if stamp > w.limit {
 				return true
@@ -116,7 +116,7 @@ func (c *chunks[V]) trimmed(space *cow.Space, w window) (kept chunks[V]) {
 		left--
 		return left > 0
 	})
-	kept.last.ages.half = half
+	kept.tail().ages.half = half
 	return kept
 }
 
@@ -138,7 +138,7 @@ func (s *List[K, V]) windowOf(t *cow.Table[K, chunks[V]], hash uint64, c *chunks
 
 // due reports whether at least half of a list has expired, as far as can be told without going through it.
 func (c *chunks[V]) due(w window) bool {
-	return c.last == nil || max(w.stamp, c.last.ages.half) <= w.limit
+	return c.last == nil || max(w.stamp, c.tail().ages.half) <= w.limit
 }
 
 // trimFor drops what has expired of a list that is going to be appended to, if that is due. If the list was last read at a
@@ -212,40 +212,6 @@ func (s *List[K, V]) settle(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chu
 	}
 }
 
-// mergeLiving is merge for a state with a lifetime: every element keeps its stamp. Where reading extends lives it goes through
-// the list that is added to as well, whose last read is none of the new elements'.
-func (s *List[K, V]) mergeLiving(into, from K) error {
-	t, hash, m := s.open(from)
-	if t == nil {
-		return s.core.Err()
-	}
-	var moved chunks[V]
-	if c := t.Get(hash, from); c != nil {
-		moved = c.trimmed(s.core.space, s.windowOf(t, hash, c, m))
-	}
-	s.core.guard.leave()
-	if moved.n == 0 {
-		return s.core.Err()
-	}
-	c, _, _, err := s.upsert(into)
-	if err != nil {
-		return err
-	}
-	t, hash = s.locate(into)
-	if w := s.windowOf(t, hash, c, s.momentOf(into)); w.stamp > MinTimestamp {
-		*c = c.trimmed(s.core.space, w)
-		s.untouch(into, c)
-	}
-	moved.stamped(MinTimestamp, func(v *V, stamp Timestamp) bool {
-		c.add(s.core.space, *v)
-		c.date(stamp)
-		return true
-	})
-	s.remove(from)
-	s.leave()
-	return nil
-}
-
 func (s *List[K, V]) lenLiving(k K) (n int) {
 	t, hash, m := s.open(k)
 	if t == nil {
@@ -270,4 +236,38 @@ func (s *List[K, V]) cleanLists() {
 			s.trim(t, hash, k, c, w)
 		}
 	}
+}
+
+// mergeLiving is merge of a state with a lifetime: what has expired is not moved, what is moved keeps its stamps.
+func (s *List[K, V]) mergeLiving(into, from K) error {
+	t, hash, m := s.open(from)
+	if t == nil {
+		return s.core.Err()
+	}
+	var moved chunks[V]
+	if c := t.Get(hash, from); c != nil {
+		moved = c.trimmed(s.core.space, s.windowOf(t, hash, c, m))
+	}
+	s.remove(from)
+	s.leave()
+	if moved.n == 0 {
+		return nil
+	}
+	to, inserted, _, err := s.upsert(into)
+	if err != nil {
+		return err
+	}
+	if !inserted {
+		// What keeps all of this list alive by having read it does not keep alive what comes from the other.
+		t, hash := s.locate(into)
+		*to = to.trimmed(s.core.space, s.windowOf(t, hash, to, s.momentOf(into)))
+		s.untouch(into, to)
+	}
+	moved.stamped(MinTimestamp, func(v *V, stamp Timestamp) bool {
+		to.add(s.core.space, *v)
+		to.date(stamp)
+		return true
+	})
+	s.leave()
+	return nil
 }

@@ -3,6 +3,7 @@ package heapbackend
 import (
 	"fmt"
 	"iter"
+	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -23,12 +24,19 @@ type Map[K, MK comparable, V any] struct {
 
 // inner is the map of one key.
 //
-// Invariant: table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table was
+// Invariant: the table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table was
 // made by a restore, in another space.
+//
+// The pointer is untyped so that maps of all types are one shape to the compiler, which would otherwise compile the outer
+// tables and states once, and in effect twice, for each. unsafe: at is nil or a *cow.Table[MK, V]; only own and the two
+// decoders set it.
 type inner[MK comparable, V any] struct {
-	table *cow.Table[MK, V]
+	at    unsafe.Pointer
 	epoch uint64
 }
+
+// table returns the table, nil if there is none yet.
+func (e *inner[MK, V]) table() *cow.Table[MK, V] { return (*cow.Table[MK, V])(e.at) }
 
 // NewMap registers a map state; see NewValue for the arguments and errors. MK may be what a backend's key may be. The
 // Options are those of the values.
@@ -77,7 +85,7 @@ func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
 }
 
 func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err error) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	dst = wire.AppendArrayLen(dst, 2*f.Len())
 	for k, v := range f.All() {
 		if dst, err = m.sub.codec.Append(dst, &k); err != nil {
@@ -99,9 +107,9 @@ func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo, st stamp
 			r.Fail(fmt.Errorf("a map of %d keys and values", n))
 			return r.Err()
 		}
-		e.table = cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len()))
+		e.at = unsafe.Pointer(cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len())))
 		for range n / 2 {
-			v, err := m.decodeKey(r, e.table, st)
+			v, err := m.decodeKey(r, e.table(), st)
 			if err != nil {
 				return err
 			}
@@ -145,12 +153,12 @@ func (s *Map[K, MK, V]) subHash(mk MK) uint64 {
 // own makes the table ready to be written in that space, whose pool it then belongs to.
 func (e *inner[MK, V]) own(space *cow.Space, pool *cow.Pool[MK, V]) *cow.Table[MK, V] {
 	switch {
-	case e.table == nil:
-		*e = inner[MK, V]{cow.NewTable(pool), space.Epoch()}
+	case e.at == nil:
+		*e = inner[MK, V]{unsafe.Pointer(cow.NewTable(pool)), space.Epoch()}
 	case e.epoch != space.Epoch() && space.Shared(e.epoch):
-		*e = inner[MK, V]{e.table.Fork(pool), space.Epoch()}
+		*e = inner[MK, V]{unsafe.Pointer(e.table().Fork(pool)), space.Epoch()}
 	}
-	return e.table
+	return e.table()
 }
 
 // own makes the map of a key ready to be written.
@@ -162,7 +170,7 @@ func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 		return s.read(k, mk)
 	}
 	if e := s.get(k); e != nil {
-		if p := e.table.Get(s.subHash(mk), mk); p != nil {
+		if p := e.table().Get(s.subHash(mk), mk); p != nil {
 			return *p, true
 		}
 	}
@@ -178,7 +186,7 @@ func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 	*p = v
 	if s.clone != nil { // as in Value.Put
 		t, hash := s.locate(k)
-		t.Get(hash, k).table.Disown(s.subHash(mk), mk)
+		t.Get(hash, k).table().Disown(s.subHash(mk), mk)
 	}
 	s.leave()
 	return nil
@@ -207,7 +215,7 @@ func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 		return nil, false, err
 	}
 	v, _, fresh, err = s.own(e).Upsert(s.subHash(mk), mk)
-	if err == nil && s.life != nil && s.renewIn(e.table, k, mk, v) {
+	if err == nil && s.life != nil && s.renewIn(e.table(), k, mk, v) {
 		fresh = true
 	}
 	if err != nil {
@@ -222,7 +230,7 @@ func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 // Remove removes one key from the map of k, and with the last one the map. Errors as Value.Delete. O(1).
 func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
 	e := s.get(k)
-	if e == nil || e.table.Get(s.subHash(mk), mk) == nil {
+	if e == nil || e.table().Get(s.subHash(mk), mk) == nil {
 		return s.core.Err()
 	}
 	e, _, _, err := s.upsert(k)
@@ -244,7 +252,7 @@ func (s *Map[K, MK, V]) Len(k K) int {
 		return s.lenLiving(k)
 	}
 	if e := s.get(k); e != nil {
-		return e.table.Len()
+		return e.table().Len()
 	}
 	return 0
 }
@@ -269,18 +277,18 @@ func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 
 // All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
 // loop: they yield nothing once it has ended.
-func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.nested(s.each) }
+func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.inners(s.keyed.each) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
 func (s *Map[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
-	return s.nested(s.inGroup(group))
+	return s.inners(s.inGroup(group))
 }
 
-func (s *Map[K, MK, V]) nested(all func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
+func (s *Map[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
 		ended := false
 		defer func() { ended = true }()
-		for k, p := range all {
+		for k, p := range each {
 			entries := func(yield func(MK, V) bool) {
 				if !ended {
 					p.e.living(p.window)(yield)
@@ -317,7 +325,7 @@ func (w *MapView[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 	defer release()
 	if p := w.f.get(k); p.e != nil {
 		hash := w.hash(mk)
-		if v := p.e.table.Get(hash, mk); v != nil && p.e.shows(hash, v, p.window) {
+		if v := p.e.table().Get(hash, mk); v != nil && p.e.shows(hash, v, p.window) {
 			return *v, true
 		}
 	}
@@ -339,16 +347,16 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 }
 
 // All yields every key and its map.
-func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return w.nested(w.f.each) }
+func (w *MapView[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return w.inners(w.f.each) }
 
 // InGroup is All for the keys of one key group.
 func (w *MapView[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
-	return w.nested(w.f.inGroup(group))
+	return w.inners(w.f.inGroup(group))
 }
 
-func (w *MapView[K, MK, V]) nested(all func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
+func (w *MapView[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, p := range held(w.snap, all) {
+		for k, p := range held(w.snap, each) {
 			if !yield(k, w.entries(p)) {
 				return
 			}
@@ -368,7 +376,7 @@ func (w *MapView[K, MK, V]) entries(p part[inner[MK, V]]) iter.Seq2[MK, V] {
 
 // keys yields the keys of a map that is not written meanwhile.
 func (e *inner[MK, V]) keys(yield func(MK) bool) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	for k := range f.All() {
 		if !yield(k) {
 			return
@@ -378,6 +386,6 @@ func (e *inner[MK, V]) keys(yield func(MK) bool) {
 
 // seq yields the entries of a map that is not written meanwhile.
 func (e *inner[MK, V]) seq() iter.Seq2[MK, V] {
-	f := e.table.Freeze()
-	return values(f.All())
+	f := e.table().Freeze()
+	return copies(f.All())
 }

@@ -16,12 +16,12 @@ type mapSweep[K comparable] struct {
 
 // shows reports whether a value of the map, of a key with that hash, has not expired.
 func (e *inner[MK, V]) shows(hash uint64, v *V, w window) bool {
-	return !w.on || Timestamp(*e.table.StampOf(hash, v)) > w.limit
+	return !w.on || Timestamp(*e.table().StampOf(hash, v)) > w.limit
 }
 
 // alive reports whether an entry of the map has not expired.
 func (e *inner[MK, V]) alive(w window) (alive bool) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	f.Each(func(_ MK, _ *V, stamp int64) bool {
 		alive = Timestamp(stamp) > w.limit
 		return !alive
@@ -30,7 +30,7 @@ func (e *inner[MK, V]) alive(w window) (alive bool) {
 }
 
 func (e *inner[MK, V]) count(w window) (n int) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	f.Each(func(_ MK, _ *V, stamp int64) bool {
 		if Timestamp(stamp) > w.limit {
 			n++
@@ -45,7 +45,7 @@ func (e *inner[MK, V]) living(w window) iter.Seq2[MK, V] {
 	if !w.on {
 		return e.seq()
 	}
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	return func(yield func(MK, V) bool) {
 		f.Each(func(k MK, v *V, stamp int64) bool { return Timestamp(stamp) <= w.limit || yield(k, *v) })
 	}
@@ -53,7 +53,7 @@ func (e *inner[MK, V]) living(w window) iter.Seq2[MK, V] {
 
 // appendStamped writes a map as an array of alternating keys and pairs of stamp and value.
 func (m *mapCodec[MK, V]) appendStamped(dst []byte, e *inner[MK, V], w window) (_ []byte, err error) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	dst = wire.AppendArrayLen(dst, 2*e.count(w))
 	f.Each(func(k MK, v *V, stamp int64) bool {
 		if Timestamp(stamp) <= w.limit {
@@ -86,8 +86,8 @@ func (s *Map[K, MK, V]) read(k K, mk MK) (v V, ok bool) {
 	}
 	if e := t.Get(hash, k); e != nil {
 		sub := s.subHash(mk)
-		if p := e.table.Get(sub, mk); p != nil {
-			stamp := Timestamp(*e.table.StampOf(sub, p))
+		if p := e.table().Get(sub, mk); p != nil {
+			stamp := Timestamp(*e.table().StampOf(sub, p))
 			if ok = s.life.shown(stamp, m); ok {
 				v = *p
 			}
@@ -135,7 +135,7 @@ func (s *Map[K, MK, V]) living(k K) (p part[inner[MK, V]]) {
 
 // stale reports whether reading the map extends a life.
 func (e *inner[MK, V]) stale(m moment) (stale bool) {
-	f := e.table.Freeze()
+	f := e.table().Freeze()
 	f.Each(func(_ MK, _ *V, stamp int64) bool {
 		stale = Timestamp(stamp) > m.limit && Timestamp(stamp) < m.now
 		return !stale
@@ -184,7 +184,7 @@ func (s *Map[K, MK, V]) cleanMaps() {
 			continue
 		}
 		k := at.key
-		mk, _, stamp, ok := e.table.Next(&at.cursor)
+		mk, _, stamp, ok := e.table().Next(&at.cursor)
 		at.inside = !at.cursor.AtStart()
 		if ok && Timestamp(stamp) <= s.momentOf(k).limit {
 			s.discard(t, hash, k, mk)

@@ -62,7 +62,10 @@ type operator struct {
 }
 
 // newOperator is the description of an operator state of this backend, checked.
-func (c *core) newOperator(info stateInfo) (operator, error) {
+func (c *core) newOperator(info stateInfo, life *lifetime) (operator, error) {
+	if life != nil {
+		return operator{}, fmt.Errorf("%w: operator state %q cannot have a TTL", ErrConfig, info.name)
+	}
 	_, tasks := c.cfg.place()
 	if tasks == 0 {
 		return operator{}, fmt.Errorf("%w: operator state %q needs Config.Tasks", ErrConfig, info.name)

@@ -43,10 +43,7 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	if err != nil {
 		return nil, err
 	}
-	if err := values.life.refused(name); err != nil {
-		return nil, err
-	}
-	o, err := c.newOperator(values.describe(name, kind))
+	o, err := c.newOperator(values.describe(name, kind), values.life)
 	if err != nil {
 		return nil, err
 	}

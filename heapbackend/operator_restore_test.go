@@ -270,3 +270,19 @@ func schemaOf(kind string, sub bool, tasks uint64) []byte {
 	b = wire.AppendArrayLen(wire.AppendNil(wire.AppendString(b, "codec")), 2)
 	return wire.AppendUint(wire.AppendString(b, "tasks"), tasks)
 }
+
+// TestOperatorStateOfAnotherTaskDoesNotPinItsSnapshot: it was decoded when it was staged, so that a few elements of another task do not
+// keep all of that task's pages.
+func TestOperatorStateOfAnotherTaskDoesNotPinItsSnapshot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		task, tasks int
+		want        error
+	}{"its own": {0, 2, heapbackend.ErrReleased}, "another task": {1, 2, nil}, "another parallelism": {0, 3, nil}} {
+		s := capture(t, filledOps(t).b)
+		x := newOps(t, bare(t, tt.task, tt.tasks))
+		staged, err := x.b.StageSnapshot(s, testM)
+		require.NoError(t, err)
+		s.Release()
+		require.ErrorIs(t, x.b.Install([]*heapbackend.Staged{staged}), tt.want, name)
+	}
+}

@@ -30,9 +30,6 @@ type Options[V any] struct {
 	// is used, else a deep copy derived from the type. It is called once for a value after a capture, before the value is
 	// first modified.
 	Clone func(dst, src *V)
-	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to a state
-	// that was written without one, whose entries are then as if written when they were restored, and taken away again.
-	TTL *TTL
 	// Version is that of V, counted by the program from any number on; it is recorded in every checkpoint. Fields of structs
 	// that come, go or move and numbers that grow wider need no new version. It is for what cannot be matched so, or would
 	// be matched wrongly: another type, another unit, another Codec.
@@ -40,6 +37,9 @@ type Options[V any] struct {
 	// Migrations lead from older versions to Version, one version each, oldest first. A checkpoint of a version that none
 	// starts from, or of a newer one than Version, is refused.
 	Migrations []Migration
+	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to a state
+	// that was written without one, whose entries are then as if written when they were restored, and taken away again.
+	TTL *TTL
 }
 
 // valueCodec is how values of one type are written, read, described and copied.
@@ -51,10 +51,10 @@ type valueCodec[V any] struct {
 	adapt    func(old *codec.Type) (func(r *wire.Reader, v *V) error, error) // of the derived codec: decode for an older type
 	clone    func(dst, src *V)                                               // nil: plain assignment is a deep copy
 	pointers bool                                                            // values hold pointers of any kind
-	life     *lifetime                                                       // nil without TTL
 
 	version    uint64
 	migrations []Migration // to version, without a gap
+	life       *lifetime   // nil without TTL
 }
 
 func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {

@@ -33,9 +33,15 @@ func NewReducing[V any, K comparable](in Scope[K], name string, reduce func(a, b
 // Add reduces v into what the state holds for a key, which becomes v itself if that was nothing. If the function panics
 // the backend refuses further use. Errors and cost as Value.Put.
 func (s *Reducing[K, V]) Add(k K, v V) error {
+	_, err := s.add(k, v)
+	return err
+}
+
+// add is Add, and reports whether there was nothing before.
+func (s *Reducing[K, V]) add(k K, v V) (inserted bool, err error) {
 	p, inserted, fresh, err := s.upsert(k)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if inserted {
 		*p = v
@@ -47,7 +53,7 @@ func (s *Reducing[K, V]) Add(k K, v V) error {
 		s.disown(k)
 	}
 	s.leave()
-	return nil
+	return inserted, nil
 }
 
 // Get returns the reduced value of a key, and whether there is one; see Value.Get.
@@ -64,12 +70,16 @@ func (s *Reducing[K, V]) At(snap *Snapshot) (*ValueView[K, V], error) { return s
 
 // merge implements Mergeable.
 func (s *Reducing[K, V]) merge(into, from K) error {
-	p := s.peek(from)
+	p, stamp := s.unexpired(from)
 	if p == nil {
-		return s.core.Err()
+		return s.Delete(from)
 	}
-	if err := s.Add(into, *p); err != nil {
+	inserted, err := s.add(into, *p)
+	if err != nil {
 		return err
+	}
+	if inserted {
+		s.restamp(into, stamp)
 	}
 	return s.Delete(from)
 }

@@ -39,7 +39,12 @@ func newKeyCodec[K comparable](h keygroups.Hasher[K]) (k keyCodec[K], err error)
 		return k, err
 	}
 	k.hasher = h
-	k.order = func(a, b K) int { return bytes.Compare(h.Append(nil, a), h.Append(nil, b)) }
+	k.order = func(a, b K) int {
+		if h.Equal(a, b) {
+			return 0
+		}
+		return bytes.Compare(h.Append(nil, a), h.Append(nil, b))
+	}
 	if !h.Exact() {
 		k.equal = h.Equal
 	}

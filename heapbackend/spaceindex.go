@@ -1,6 +1,8 @@
 package heapbackend
 
 import (
+	"unsafe"
+
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 )
 
@@ -80,10 +82,10 @@ func (x *spaceIndex[K, N]) more(set *spaces[N]) *cow.Table[N, struct{}] {
 	if !x.staged {
 		return set.more.own(x.space, x.sets)
 	}
-	if set.more.table == nil {
-		set.more.table = cow.NewTable(x.sets)
+	if set.more.at == nil {
+		set.more.at = unsafe.Pointer(cow.NewTable(x.sets))
 	}
-	return set.more.table
+	return set.more.table()
 }
 
 func (x *spaceIndex[K, N]) removed(group int, k NamespacedKey[K, N]) {
@@ -92,7 +94,7 @@ func (x *spaceIndex[K, N]) removed(group int, k NamespacedKey[K, N]) {
 	if set == nil {
 		return
 	}
-	if set.more.table == nil {
+	if set.more.at == nil {
 		t.Delete(hash, k.Key)
 		return
 	}
@@ -115,7 +117,7 @@ func (x *spaceIndex[K, N]) removed(group int, k NamespacedKey[K, N]) {
 
 // each yields the namespaces of a set that is not written meanwhile.
 func (s *spaces[N]) each(yield func(N) bool) {
-	if yield(s.first) && s.more.table != nil {
+	if yield(s.first) && s.more.at != nil {
 		s.more.keys(yield)
 	}
 }

@@ -155,27 +155,31 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	}
 	s.from = snap
 	for _, f := range p.in(c.cfg, group) {
-		n := f.entries(group)
-		if n == 0 {
+		if f.entries(group) == 0 {
 			continue
 		}
-		if err := s.admit(f.described()); err != nil {
+		if err := c.stageFrozen(s, f); err != nil {
 			return nil, err
-		}
-		s.entries += n
-		st, i := c.lookup(f.described().name)
-		if st == nil {
-			if err := s.carry(carriedFrom(f, group)); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		g := carriedFrom(f, group)
-		if s.parts[i], err = g.stageInto(st, group); err != nil {
-			return nil, fmt.Errorf("key group %d: %w", group, err)
 		}
 	}
 	return s, nil
+}
+
+// stageFrozen stages one state of a snapshot.
+func (c *core) stageFrozen(s *Staged, f frozen) (err error) {
+	if err := s.admit(f.described()); err != nil {
+		return err
+	}
+	s.entries += f.entries(s.group)
+	g := carriedFrom(f, s.group)
+	st, i := c.lookup(f.described().name)
+	if st == nil {
+		return s.carry(g)
+	}
+	if s.parts[i], err = g.stageInto(st, s.group); err != nil {
+		return fmt.Errorf("key group %d: %w", s.group, err)
+	}
+	return nil
 }
 
 // carry keeps what belongs to a state that is not registered.
@@ -219,20 +223,9 @@ func (c *core) Install(staged []*Staged) error {
 		return err
 	}
 	held := map[*Snapshot]*point{}
-	defer func() {
-		for _, p := range held {
-			p.view.Release()
-		}
-	}()
-	for _, s := range staged {
-		if s.from == nil || held[s.from] != nil {
-			continue
-		}
-		p, err := s.from.acquire()
-		if err != nil {
-			return err
-		}
-		held[s.from] = p
+	defer releaseAll(held)
+	if err := holdAll(held, staged); err != nil {
+		return err
 	}
 	carried, err := c.carriedOf(staged, blocks, tasks)
 	if err != nil {
@@ -248,6 +241,27 @@ func (c *core) Install(staged []*Staged) error {
 	c.installOperator(blocks, tasks)
 	c.installCarried(seen, carried)
 	return nil
+}
+
+// holdAll acquires every snapshot that staged blocks share the memory of.
+func holdAll(held map[*Snapshot]*point, staged []*Staged) error {
+	for _, s := range staged {
+		if s.from == nil || held[s.from] != nil {
+			continue
+		}
+		p, err := s.from.acquire()
+		if err != nil {
+			return err
+		}
+		held[s.from] = p
+	}
+	return nil
+}
+
+func releaseAll(held map[*Snapshot]*point) {
+	for _, p := range held {
+		p.view.Release()
+	}
 }
 
 // checkStaged returns the groups that are staged, or why they cannot be installed.

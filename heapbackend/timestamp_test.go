@@ -10,16 +10,34 @@ import (
 	"github.com/heapstate/heapstate/heapbackend"
 )
 
-func TestTimestampsSaturate(t *testing.T) {
-	lowest, highest := heapbackend.MinTimestamp, heapbackend.MaxTimestamp
-	require.Equal(t, heapbackend.Timestamp(1005), heapbackend.Timestamp(1000).Add(5*time.Millisecond+999))
-	require.Equal(t, highest, (highest - 4).Add(5*time.Millisecond))
-	require.Equal(t, highest, (highest - 5).Add(5*time.Millisecond))
-	require.Equal(t, lowest, (lowest + 4).Add(-5*time.Millisecond))
-	require.Equal(t, highest.Add(math.MinInt64), highest-math.MaxInt64/1_000_000)
-	require.Equal(t, highest, heapbackend.TimestampOf(time.Unix(math.MaxInt64/1000, 0)))
-	require.Equal(t, lowest, heapbackend.TimestampOf(time.Unix(math.MinInt64/1000-1, 0)))
-	at := time.Date(2024, 5, 1, 12, 0, 0, 999_999, time.UTC)
-	require.Equal(t, at.Truncate(time.Millisecond), heapbackend.TimestampOf(at).Time())
-	require.Equal(t, heapbackend.Timestamp(-1), heapbackend.TimestampOf(time.Unix(0, -1)))
+func TestATimestampIsMilliseconds(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 8_900_000, time.FixedZone("", 3600))
+	require.Equal(t, heapbackend.Timestamp(at.UnixMilli()), heapbackend.TimestampOf(at))
+	require.Equal(t, at.Truncate(time.Millisecond).UTC(), heapbackend.TimestampOf(at).Time())
+	require.Equal(t, heapbackend.Timestamp(-1), heapbackend.TimestampOf(time.Unix(0, -1)), "rounded down")
+	for _, far := range []heapbackend.Timestamp{heapbackend.MinTimestamp + 2000, heapbackend.MaxTimestamp - 2000} {
+		require.Equal(t, far, heapbackend.TimestampOf(far.Time()))
+	}
+}
+
+func TestATimestampSaturates(t *testing.T) {
+	require.Equal(t, heapbackend.MaxTimestamp, heapbackend.TimestampOf(time.Unix(math.MaxInt64/1000+1, 0)))
+	require.Equal(t, heapbackend.MinTimestamp, heapbackend.TimestampOf(time.Unix(math.MinInt64/1000-1, 0)))
+	for _, c := range []struct {
+		at   heapbackend.Timestamp
+		d    time.Duration
+		want heapbackend.Timestamp
+	}{
+		{5, time.Second, 1005},
+		{5, -time.Second, -995},
+		{5, 999 * time.Microsecond, 5},
+		{heapbackend.MaxTimestamp, time.Millisecond, heapbackend.MaxTimestamp},
+		{heapbackend.MaxTimestamp - 1, time.Hour, heapbackend.MaxTimestamp},
+		{heapbackend.MinTimestamp, -time.Millisecond, heapbackend.MinTimestamp},
+		{heapbackend.MinTimestamp, time.Millisecond, heapbackend.MinTimestamp + 1},
+		{heapbackend.MaxTimestamp, -time.Millisecond, heapbackend.MaxTimestamp - 1},
+		{heapbackend.MaxTimestamp, 0, heapbackend.MaxTimestamp},
+	} {
+		require.Equal(t, c.want, c.at.Add(c.d))
+	}
 }

@@ -84,14 +84,6 @@ func newLifetime(o *TTL) (*lifetime, error) {
 	return l, nil
 }
 
-// refused is the error of a TTL for a state that has no keys.
-func (l *lifetime) refused(name string) error {
-	if l == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: state %q: operator state has no TTL", ErrConfig, name)
-}
-
 // horizon returns the highest stamp that has expired at that time, MinTimestamp if none has.
 func (l *lifetime) horizon(now Timestamp) Timestamp {
 	switch {
@@ -108,10 +100,10 @@ func (l *lifetime) in(group int) moment {
 	return moment{now: l.now, limit: max(l.horizon(l.now), l.gone[group]), gone: l.gone[group]}
 }
 
-// limits returns for each of n groups from index first on up to which stamp entries have expired now.
-func (l *lifetime) limits(first, n int) []Timestamp {
-	limits, horizon := make([]Timestamp, n), l.horizon(l.clock())
-	for i, gone := range l.gone[first : first+n] {
+// limits returns for each group up to which stamp entries have expired now.
+func (l *lifetime) limits() []Timestamp {
+	limits, horizon := make([]Timestamp, len(l.gone)), l.horizon(l.clock())
+	for i, gone := range l.gone {
 		limits[i] = max(horizon, gone)
 	}
 	return limits

@@ -95,10 +95,10 @@ func (s *Value[K, V]) unshare(p *V, fresh bool) {
 
 // All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's
 // body may read and write the state. The values must not be modified.
-func (s *Value[K, V]) All() iter.Seq2[K, V] { return entries(s.each) }
+func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.each) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
-func (s *Value[K, V]) InGroup(group int) iter.Seq2[K, V] { return entries(s.inGroup(group)) }
+func (s *Value[K, V]) InGroup(group int) iter.Seq2[K, V] { return values(s.inGroup(group)) }
 
 // At returns the state as it is in a snapshot, for reading from any goroutine. Errors: ErrReleased, ErrUnknownState if
 // the snapshot was taken before the state was registered, ErrMismatch if it is another backend's.
@@ -130,22 +130,22 @@ func (w *ValueView[K, V]) Get(k K) (v V, ok bool) {
 }
 
 // All yields every key and value, always in the same order. The values must not be modified.
-func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return entries(held(w.snap, w.f.each)) }
+func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return values(held(w.snap, w.f.each)) }
 
 // InGroup is All for the keys of one key group.
 func (w *ValueView[K, V]) InGroup(group int) iter.Seq2[K, V] {
-	return entries(held(w.snap, w.f.inGroup(group)))
+	return values(held(w.snap, w.f.inGroup(group)))
 }
 
-// entries yields the values of states whose entries those are.
-func entries[K, V any](all func(func(K, part[V]) bool)) iter.Seq2[K, V] {
+// values turns entries that are there whole or not at all into values.
+func values[K, V any](each func(func(K, part[V]) bool)) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		all(func(k K, p part[V]) bool { return yield(k, *p.e) })
+		each(func(k K, p part[V]) bool { return yield(k, *p.e) })
 	}
 }
 
-// values turns pointers into values.
-func values[K, V any](all func(func(K, *V) bool)) iter.Seq2[K, V] {
+// copies turns pointers into values.
+func copies[K, V any](all func(func(K, *V) bool)) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		all(func(k K, v *V) bool { return yield(k, *v) })
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,8 +28,8 @@ type opState struct {
 // opWorld is a job whose tasks have operator state and no source: each does what it is told and takes part in checkpoints.
 type opWorld struct {
 	*world
-	mu    sync.Mutex
-	found []opState // by task: what the last restore gave
+	found []opState // by task: what the last restore gave; guarded by the world's mu
+	seen  []int     // by task: how many restores that is since begin; likewise
 }
 
 func newOpWorld(t *testing.T, tasks int) *opWorld {
@@ -46,10 +45,10 @@ func (w *opWorld) begin() {
 	require.NoError(w.t, err)
 	done := make(chan error, 1)
 	w.job, w.done = job, done
-	w.note(func() { w.recoveries, w.checks, w.hook = nil, nil, nil })
-	w.mu.Lock()
-	w.found = make([]opState, w.cfg.Tasks)
-	w.mu.Unlock()
+	w.note(func() {
+		w.recoveries, w.checks, w.hook = nil, nil, nil
+		w.found, w.seen = make([]opState, w.cfg.Tasks), make([]int, w.cfg.Tasks)
+	})
 	go func() { done <- job.Run(context.Background(), w.run) }()
 }
 
@@ -69,9 +68,10 @@ func (w *opWorld) run(ctx context.Context, t *Task) error {
 	if err != nil {
 		return err
 	}
-	w.mu.Lock()
-	w.found[t.Index()] = opState{slices.Collect(split.All()), slices.Collect(union.All()), maps.Collect(rules.All())}
-	w.mu.Unlock()
+	w.note(func() {
+		w.found[t.Index()] = opState{slices.Collect(split.All()), slices.Collect(union.All()), maps.Collect(rules.All())}
+		w.seen[t.Index()]++
+	})
 	if report.Checkpoint == 0 {
 		for i := range t.Index() + 2 {
 			err = errors.Join(err, split.Append(fmt.Sprint(t.Index(), ".", i)))
@@ -98,9 +98,9 @@ var errTick = errors.New("tick")
 // await waits for a checkpoint, or for the hook to fail the task.
 func (w *opWorld) await(ctx context.Context, t *Task, offset int64) error {
 	for {
-		w.world.mu.Lock()
-		hook, moved := w.hook, w.world.moved
-		w.world.mu.Unlock()
+		w.mu.Lock()
+		hook, moved := w.hook, w.moved
+		w.mu.Unlock()
 		if hook != nil {
 			if err := hook(ctx, t, offset); err != nil {
 				return err
@@ -131,6 +131,7 @@ func groupOf(w *world, k uint64) int { return int(w.hash.Hash(k)>>48) * testM >>
 func (w *opWorld) restoredAs(n int, split [][]string, union []int) []RecoveryReport {
 	w.t.Helper()
 	rs := w.recovered(n * w.cfg.Tasks)[(n-1)*w.cfg.Tasks:]
+	w.until("the tasks to look at what they got", func() bool { return slices.Min(w.seen) >= n })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for task := range w.cfg.Tasks {

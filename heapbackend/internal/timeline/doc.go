@@ -20,11 +20,12 @@
 //
 // # Shape
 //
-// A node holds up to 64 items, fewer if they are large, and starts with room for 4. A full node splits in halves, but one
-// that is full and gets an item at its end leaves it to a new node: times that ascend, as they do, fill their nodes. The
-// first item goes by moving the start of the leaf, not its items. A node of less than a quarter is joined with a neighbour
-// if both together leave a quarter free; else it stays until it is empty. (Nodes that are not refilled: T. Johnson and
-// D. Shasha, "B-trees with inserts and deletes: why free-at-empty is better than merge-at-half", 1993.)
+// A node holds up to 64 items, fewer if they are large, and makes room for 4, 8, 16 and so on as they come. A full node
+// splits in halves. But times ascend, more or less, and what is left of a node that splits at its end would stay half empty:
+// an item for the last eighth of a node splits off that eighth, and one for the end leaves the node full. The first item goes
+// by moving the start of the leaf, not its items. A node of less than a quarter is joined with a neighbour if both together
+// leave a quarter free; else it stays until it is empty. (That this is enough: T. Johnson and D. Shasha, "B-trees with inserts
+// and deletes: why free-at-empty is better than merge-at-half", 1993.)
 //
 // # Concurrency
 //

@@ -42,7 +42,7 @@ func (k *Kind[K]) less(a, b *Item[K]) bool {
 	if a.Hash != b.Hash {
 		return a.Hash < b.Hash
 	}
-	return k.order(a.Key, b.Key) < 0
+	return a.Key != b.Key && k.order(a.Key, b.Key) < 0
 }
 
 // search returns the number of items, which are in order, that come before x. Times are random to a processor, so the
@@ -127,14 +127,23 @@ func (k *Kind[K]) put(n *node[K], i int, x *Item[K], kid *node[K]) {
 	}
 }
 
-// split moves the upper half of n into a new node, which it returns.
-func (k *Kind[K]) split(n *node[K]) *node[K] {
-	h := len(n.items) / 2
-	r := &node[K]{epoch: n.epoch, items: append(make([]Item[K], 0, k.most), n.items[h:]...)}
+// splitAt returns where to split a full node that gets an item at index i: in the middle, but near the end if the item goes
+// there, since more will follow, and what is left behind gets few.
+func (k *Kind[K]) splitAt(i int) int {
+	if late := k.most - k.most/8; i >= late {
+		return late
+	}
+	return k.most / 2
+}
+
+// split moves the items of n from index h on into a new node, which it returns.
+func (k *Kind[K]) split(n *node[K], h int) *node[K] {
+	size := k.room(len(n.items) - h + 1)
+	r := &node[K]{epoch: n.epoch, items: append(make([]Item[K], 0, size), n.items[h:]...)}
 	clear(n.items[h:])
 	n.items = n.items[:h]
 	if n.kids != nil {
-		r.kids = append(make([]*node[K], 0, k.most), n.kids[h:]...)
+		r.kids = append(make([]*node[K], 0, size), n.kids[h:]...)
 		clear(n.kids[h:])
 		n.kids = n.kids[:h]
 	}

@@ -148,19 +148,19 @@ func (t *Tree[K]) insert(path []step[K], x *Item[K]) {
 			return
 		}
 		var right *node[K]
-		switch half := len(n.items) / 2; {
+		switch at := k.splitAt(i); {
 		case i == len(n.items):
-			right = k.nodeOf(x, kid, k.most)
-		case i <= half:
-			right = k.split(n)
+			right = k.nodeOf(x, kid, firstItems)
+		case i <= at:
+			right = k.split(n, at)
 			k.put(n, i, x, kid)
 		default:
-			right = k.split(n)
-			k.put(right, i-half, x, kid)
+			right = k.split(n, at)
+			k.put(right, i-at, x, kid)
 		}
 		kid, x = right, &right.items[0]
 	}
-	root := k.nodeOf(&t.root.items[0], t.root, k.most)
+	root := k.nodeOf(&t.root.items[0], t.root, firstItems)
 	k.put(root, 1, x, kid)
 	t.root = root
 }

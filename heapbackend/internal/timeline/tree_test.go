@@ -39,6 +39,17 @@ func TestAscendingTimesFillTheirNodes(t *testing.T) {
 	require.Less(t, room, 101_000)
 }
 
+func TestTimesInDisorderNearlyFillTheirNodes(t *testing.T) {
+	_, tree := small()
+	r := rand.New(rand.NewPCG(1, 2))
+	const n = 100_000
+	for i := range uint64(n) {
+		tree.Insert(&Item[uint64]{At: int64(i) + r.Int64N(10), Key: i})
+	}
+	_, room := nodes(tree.root)
+	require.Less(t, room, n*5/4)
+}
+
 func TestATreeThatShrinksGivesMemoryBack(t *testing.T) {
 	_, tree := small()
 	const n = 100_000
