@@ -161,10 +161,15 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 
 // leave ends an operation that began with upsert.
 func (s *keyed[K, E]) leave() {
+	s.tidy()
+	s.core.guard.leave()
+}
+
+// tidy cleans up a little where there is a lifetime. The compiler inlines it, and not leave: the hottest paths call it.
+func (s *keyed[K, E]) tidy() {
 	if s.life != nil {
 		s.clean()
 	}
-	s.core.guard.leave()
 }
 
 // remove removes the entry of a key, if there is one; the guard is entered and the key is the backend's. Every removal of an

@@ -111,3 +111,43 @@ func TestNamespacesForgetWhatWasCleaned(t *testing.T) {
 	require.Zero(t, v.Keys())
 	require.Empty(t, slices.Collect(ns.Of(v, "k")))
 }
+
+// TestCleaningAListCostsLittleForEachAppend finds a list that is gone through again and again while little of it has expired.
+func TestCleaningAListCostsLittleForEachAppend(t *testing.T) {
+	now := heapbackend.Timestamp(0)
+	a := newAging(t, &now, heapbackend.TTL{After: time.Second})
+	appends := func() {
+		for range 1000 {
+			now++
+			require.NoError(t, a.l.Append(1, 1))
+		}
+	}
+	appends()
+	bytes, _ := allocated(appends, func() {})
+	require.Less(t, bytes/1000, 1000.0)
+}
+
+// TestAnEmptyListInABlockIsNone restores what no backend writes.
+func TestAnEmptyListInABlockIsNone(t *testing.T) {
+	for _, onRead := range []bool{false, true} {
+		now := heapbackend.Timestamp(0)
+		ttl := heapbackend.TTL{After: time.Second, OnRead: onRead}
+		schema := capture(t, newAging(t, &now, ttl).b).Schema()
+		for name, use := range map[string]func(a aging, k uint64){
+			"get":    func(a aging, k uint64) { require.Empty(t, slices.Collect(a.l.Get(k))) },
+			"len":    func(a aging, k uint64) { require.Zero(t, a.l.Len(k)) },
+			"append": func(a aging, k uint64) { require.NoError(t, a.l.Append(k, 1)) },
+			"clean":  func(a aging, k uint64) { require.NoError(t, a.l.Append(k+1, 1)) },
+		} {
+			a := newAging(t, &now, ttl)
+			k := keyIn(t, 3, 0)
+			staged, err := a.b.StageBlock(schema, 3, part3(1, 1, record(k, 0x90)...))
+			require.NoError(t, err, name)
+			require.NoError(t, a.b.Install([]*heapbackend.Staged{staged}))
+			for range 50 {
+				use(a, k)
+			}
+			blocksOf(t, capture(t, a.b))
+		}
+	}
+}

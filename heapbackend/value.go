@@ -66,7 +66,8 @@ func (s *Value[K, V]) Put(k K, v V) error {
 	if s.clone != nil { // v may refer to what Get returned, or to what the program keeps
 		s.disown(k)
 	}
-	s.leave()
+	s.tidy()
+	s.core.guard.leave()
 	return nil
 }
 
@@ -80,7 +81,8 @@ func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 	}
 	s.unshare(p, fresh)
 	fn(p)
-	s.leave()
+	s.tidy()
+	s.core.guard.leave()
 	return nil
 }
 
