@@ -103,6 +103,7 @@ type kindsJob struct {
 	now     heapbackend.Timestamp
 	tasks   []*kindsTask
 	want    *kindsModel
+	gone    kindsGone
 	shots   []*kindsShot
 	serial  int64
 	reached [kindCount]int
@@ -114,14 +115,20 @@ type kindsShot struct {
 	tasks []*kindsTask
 	snaps []*heapbackend.Snapshot
 	want  *kindsModel
+	gone  kindsGone
 	at    heapbackend.Timestamp
 }
+
+// kindsGone says for values and for maps, by key group, up to which stamp all was left out of the snapshot that was adopted.
+// Absent where none was.
+type kindsGone [2]map[int]heapbackend.Timestamp
 
 // runKinds runs what the bytes say; all bytes are a program.
 func runKinds(t *testing.T, b []byte) *kindsJob {
 	var head [kindsHead]byte
 	b = b[copy(head[:], b):]
-	j := &kindsJob{t: t, m: groupCounts[head[0]%4], verify: head[1]%4 == 3, now: 1000, want: newKindsModel()}
+	j := &kindsJob{t: t, m: groupCounts[head[0]%4], verify: head[1]%4 == 3, now: 1000, want: newKindsModel(),
+		gone: kindsGone{{}, {}}}
 	j.ttl = heapbackend.TTL{
 		After: kindsAfter, OnRead: head[2]%2 == 1, Cleanup: []int{0, -1, 60}[head[2]/2%3],
 		Clock: func() heapbackend.Timestamp { return j.now },

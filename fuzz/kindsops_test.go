@@ -175,18 +175,18 @@ func (j *kindsJob) doValues(code int, key string, v int64) bool {
 	switch code {
 	case kindPut:
 		j.must(k.values.Put(key, v))
-		j.want.values[key] = aging{v, j.now}
+		j.want.values[key] = aging{v, j.stamp(0, key)}
 	case kindGet:
 		got, ok := k.values.Get(key)
 		j.found(old, has, got, ok)
 		if alive && j.ttl.OnRead {
-			j.want.values[key] = aging{old.v, j.now}
+			j.want.values[key] = aging{old.v, max(old.stamp, j.now)}
 		}
 	case kindUpdate:
 		saw := int64(0)
 		j.must(k.values.Update(key, func(x *int64) { saw = *x; *x += v + 1 }))
 		j.found(old, has, saw, alive)
-		j.want.values[key] = aging{saw + v + 1, j.now}
+		j.want.values[key] = aging{saw + v + 1, j.stamp(0, key)}
 	case kindDelete:
 		j.must(k.values.Delete(key))
 		j.must(k.maps.Delete(key))
@@ -198,6 +198,14 @@ func (j *kindsJob) doValues(code int, key string, v int64) bool {
 		}
 	}
 	return alive || code == kindPut
+}
+
+// stamp is that of what is written now into values, state 0, or maps.
+func (j *kindsJob) stamp(state int, key string) heapbackend.Timestamp {
+	if gone, ok := j.gone[state][j.group(key)]; ok {
+		return max(j.now, gone+1)
+	}
+	return j.now
 }
 
 // found compares what was read with what there should be.
@@ -221,18 +229,18 @@ func (j *kindsJob) doMaps(code int, s spot, v int64) bool {
 	switch code {
 	case kindMapPut:
 		j.must(k.maps.Put(s.Key, s.Namespace, v))
-		j.want.maps[s] = aging{v, j.now}
+		j.want.maps[s] = aging{v, j.stamp(1, s.Key)}
 	case kindMapGet:
 		got, ok := k.maps.Get(s.Key, s.Namespace)
 		j.found(old, has, got, ok)
 		if alive && j.ttl.OnRead {
-			j.want.maps[s] = aging{old.v, j.now}
+			j.want.maps[s] = aging{old.v, max(old.stamp, j.now)}
 		}
 	case kindMapUpdate:
 		saw := int64(0)
 		j.must(k.maps.Update(s.Key, s.Namespace, func(x *int64) { saw = *x; *x += v + 1 }))
 		j.found(old, has, saw, alive)
-		j.want.maps[s] = aging{saw + v + 1, j.now}
+		j.want.maps[s] = aging{saw + v + 1, j.stamp(1, s.Key)}
 	case kindMapRemove:
 		j.must(k.maps.Remove(s.Key, s.Namespace))
 		delete(j.want.maps, s)

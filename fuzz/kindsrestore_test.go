@@ -15,7 +15,16 @@ func (j *kindsJob) capture() bool {
 	if len(j.shots) >= mostKindsShots {
 		return false
 	}
-	s := &kindsShot{tasks: j.tasks, at: j.now, want: j.want.part(j.now, func(string) bool { return true })}
+	s := &kindsShot{tasks: j.tasks, at: j.now, gone: kindsGone{{}, {}}}
+	s.want = j.want.part(j.now, func(string) bool { return true })
+	for state := range s.gone {
+		for g := range j.m {
+			s.gone[state][g] = j.now.Add(-kindsAfter)
+			if old, ok := j.gone[state][g]; ok {
+				s.gone[state][g] = max(old, s.gone[state][g])
+			}
+		}
+	}
 	for _, k := range j.tasks {
 		snap, err := k.backend.Capture()
 		j.must(err)
@@ -33,7 +42,7 @@ func (j *kindsJob) release(i int) {
 }
 
 // restore makes new tasks of a snapshot. With bit 3 of how the old ones fire their timers and are written to first, which
-// must not reach the new ones; with bit 2 the clock stays where it is.
+// must not reach the new ones; with bit 2 the clock stays where it is, be it before the snapshot's time.
 func (j *kindsJob) restore(s *kindsShot, n, how int) {
 	old := j.tasks
 	next := j.fresh(n)
@@ -54,9 +63,9 @@ func (j *kindsJob) restore(s *kindsShot, n, how int) {
 	}
 }
 
-// install makes all groups of tasks what a snapshot holds, and the clock that of the snapshot or a later one.
+// install makes all groups of tasks what a snapshot holds, and the clock that of the snapshot.
 func (j *kindsJob) install(tasks []*kindsTask, s *kindsShot, how int) {
-	if how&4 == 0 || j.now < s.at {
+	if how&4 == 0 {
 		j.now = s.at
 	}
 	for _, k := range tasks {
@@ -67,9 +76,26 @@ func (j *kindsJob) install(tasks []*kindsTask, s *kindsShot, how int) {
 		j.must(k.backend.Install(staged))
 	}
 	j.want = s.want.part(s.at, func(string) bool { return true })
+	j.gone = kindsGone{{}, {}}
+	for g := range j.m {
+		if p := s.want.part(s.at, func(key string) bool { return j.group(key) == g }); !decodes(how, g) {
+			j.leave(0, g, len(p.values), s)
+			j.leave(1, g, len(p.maps), s)
+		}
+	}
 }
 
-// stage stages one group as bits 0 and 1 of how say: adopted, decoded, or every second one.
+// leave notes what the snapshot that a group was adopted from left out, if it had n entries and not none.
+func (j *kindsJob) leave(state, g, n int, s *kindsShot) {
+	if n > 0 {
+		j.gone[state][g] = s.gone[state][g]
+	}
+}
+
+// decodes says whether a group goes through bytes, by bits 0 and 1 of how: none, all, or every second one.
+func decodes(how, g int) bool { return []bool{false, true, g%2 == 0, g%2 == 1}[how&3] }
+
+// stage stages one group, adopted or decoded.
 func (j *kindsJob) stage(k *kindsTask, s *kindsShot, g, how int) (staged *heapbackend.Staged) {
 	snap := s.snaps[slices.IndexFunc(s.snaps, func(snap *heapbackend.Snapshot) bool { return snap.Range().Contains(g) })]
 	want := uint64(s.want.part(s.at, func(key string) bool { return j.group(key) == g }).entries())
@@ -77,7 +103,7 @@ func (j *kindsJob) stage(k *kindsTask, s *kindsShot, g, how int) (staged *heapba
 	block, n, err := snap.AppendGroup(nil, g)
 	j.must(err)
 	require.Equal(j.t, want, n)
-	if decode := []bool{false, true, g%2 == 0, g%2 == 1}[how&3]; decode {
+	if decodes(how, g) {
 		staged, err = k.backend.StageBlock(snap.Schema(), g, block)
 	} else {
 		staged, err = k.backend.StageSnapshot(snap, g)
