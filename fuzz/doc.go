@@ -4,6 +4,8 @@
 //
 //	FuzzBackendOps      a program of operations on the tasks of a job, against plain maps
 //	FuzzGroupBlock      heapbackend: any schema and any block of a key group
+//	FuzzKinds           a program of operations on states in namespaces, timers and states whose content expires
+//	FuzzKindsBlock      heapbackend: any schema and any block of a key group of such states
 //	FuzzKeyEncoding     keygroups: encodings, hashes and groups of keys of every shape
 //	FuzzLocalFile       localcopy: any bytes in the place of a copy
 //	FuzzLogRecord       primary: any bytes in the place of a record of the commit log
