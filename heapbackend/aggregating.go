@@ -10,7 +10,8 @@ import (
 type Aggregator[In, Acc, Out any] struct {
 	// Create returns the accumulator of nothing; nil means the zero Acc.
 	Create func() Acc
-	// Add adds a value to an accumulator, in place. What in refers to may become part of the accumulator. Required.
+	// Add adds a value to an accumulator, in place. It must copy what it keeps of in where that holds slices, maps or
+	// pointers: the program, or another key, may hold it too. Required.
 	Add func(acc *Acc, in In)
 	// Result returns the result of an accumulator, which it must not change, nor may the caller change it through the
 	// result. Required.
@@ -44,23 +45,28 @@ func NewAggregating[In, Acc, Out any, K comparable](in Scope[K], name string, a 
 // Add adds a value to the accumulator of a key. If a function of the Aggregator panics the backend refuses further use.
 // Errors and cost as Value.Update.
 func (s *Aggregating[K, In, Acc, Out]) Add(k K, in In) error {
-	_, err := s.change(k, func(acc *Acc) { s.agg.Add(acc, in) })
-	return err
+	return s.change(k, func(acc *Acc) { s.agg.Add(acc, in) }, nil)
 }
 
-// change calls fn with the accumulator of a key for modification in place, and reports whether it was new.
-func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc)) (inserted bool, err error) {
+// change calls fn with the accumulator of a key for modification in place; a new one gets the stamp, if one is given.
+func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc), stamp *Timestamp) error {
 	p, inserted, fresh, err := s.upsert(k)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if inserted && s.agg.Create != nil {
 		*p = s.agg.Create()
 	}
 	s.value.unshare(p, fresh)
 	fn(p)
+	if inserted {
+		s.restamp(k, stamp)
+		if s.value.clone != nil { // Create may have returned, and fn may have kept, what others hold too
+			s.disown(k)
+		}
+	}
 	s.leave()
-	return inserted, nil
+	return nil
 }
 
 // Get returns the result of a key, and whether anything was added. O(1), and what Result costs.
@@ -105,12 +111,8 @@ func (s *Aggregating[K, In, Acc, Out]) merge(into, from K) error {
 	if s.value.clone != nil { // a snapshot may share what it refers to
 		s.value.clone(&moved, p)
 	}
-	inserted, err := s.change(into, func(acc *Acc) { s.agg.Merge(acc, moved) })
-	if err != nil {
+	if err := s.change(into, func(acc *Acc) { s.agg.Merge(acc, moved) }, &stamp); err != nil {
 		return err
-	}
-	if inserted {
-		s.restamp(into, stamp)
 	}
 	return s.Delete(from)
 }

@@ -107,11 +107,11 @@ func (s *keyed[K, E]) unexpired(k K) (e *E, stamp Timestamp) {
 	return e, stamp
 }
 
-// restamp gives the entry of a key, which is the backend's and was written just now, another stamp.
-func (s *keyed[K, E]) restamp(k K, stamp Timestamp) {
-	if s.life != nil {
+// restamp gives the entry that the running operation has written the stamp it had under another key, if that is given.
+func (s *keyed[K, E]) restamp(k K, stamp *Timestamp) {
+	if s.life != nil && stamp != nil {
 		t, hash := s.locate(k)
-		t.Stamp(hash, k, int64(stamp))
+		t.Stamp(hash, k, int64(*stamp))
 	}
 }
 

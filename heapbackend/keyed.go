@@ -1,7 +1,6 @@
 package heapbackend
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -237,17 +236,26 @@ func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
 // inGroup is each for the entries of one key group.
 func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
 	return func(yield func(K, part[E]) bool) {
+		if !s.core.cfg.Range.Contains(group) {
+			return
+		}
 		if !s.core.guard.enter() {
 			s.core.guard.refused()
 			return
 		}
 		view := s.core.space.View()
 		defer view.Release()
-		f := s.viewOf(s.core.cfg.Range.Intersect(keygroups.Range{First: group, End: group + 1}))
+		f := s.viewOf(keygroups.Range{First: group, End: group + 1})
 		s.core.guard.leave()
 		f.each(yield)
 	}
 }
+
+// owner implements State.
+func (s *keyed[K, E]) owner() *core { return s.core }
+
+// has implements State: what is in the index of a live state is in it, expired or not.
+func (s *keyed[K, E]) has(K) bool { return true }
 
 // held implements State. Owner only; the body of the loop it serves may write.
 func (s *keyed[K, E]) held() (index any, release func()) {
@@ -312,21 +320,13 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 	r := wire.NewReader(records)
 	for range entries {
 		if err := s.decodeRecord(r, group, c, decode); err != nil {
-			return nil, s.unreadable(written, err)
+			return nil, s.info.unreadable(written, err)
 		}
 	}
 	if r.Len() > 0 {
 		return nil, fmt.Errorf("%w: state %q: %d bytes too many", ErrCorrupt, s.info.name, r.Len())
 	}
 	return c, nil
-}
-
-// unreadable is the error of a record: sound bytes that are not what is registered, or anything else.
-func (s *keyed[K, E]) unreadable(written *stateInfo, err error) error {
-	if refused := (*refusal)(nil); errors.As(err, &refused) {
-		return mismatch(&s.info, written, refused)
-	}
-	return fmt.Errorf("%w: state %q: %w", ErrCorrupt, s.info.name, err)
 }
 
 // expected is how many entries to make room for when bytes claim to hold that many. Most types take less than 8 times

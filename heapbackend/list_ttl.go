@@ -225,7 +225,7 @@ func (s *List[K, V]) mergeLiving(into, from K) error {
 	}
 	s.core.guard.leave()
 	if moved.n == 0 {
-		return s.core.Err()
+		return s.Delete(from)
 	}
 	c, _, _, err := s.upsert(into)
 	if err != nil {

@@ -83,13 +83,21 @@ type State[K comparable] interface {
 	Keys() int
 	// held returns the index of the state's keys, nil if it has none or cannot be read, and what ends the use of it.
 	held() (index any, release func())
+	// has reports whether a key that the index knows is in the state.
+	has(k K) bool
+	// owner is the backend it belongs to.
+	owner() *core
 }
 
 // Of yields the namespaces in which a state holds something for a key, in no order, as they were when the loop began; the
-// loop's body may write. s is a state registered in n, or a view of one; of another scope it yields nothing.
+// loop's body may write. s is a state of n's backend, registered with namespaces of this type, or a view of one; of any
+// other it yields nothing.
 // O(namespaces of the key).
 func (n *Namespaces[K, N]) Of(s State[NamespacedKey[K, N]], k K) iter.Seq[N] {
 	return func(yield func(N) bool) {
+		if s.owner() != n.of.core {
+			return
+		}
 		held, release := s.held()
 		defer release()
 		var set *spaces[N]
@@ -103,7 +111,7 @@ func (n *Namespaces[K, N]) Of(s State[NamespacedKey[K, N]], k K) iter.Seq[N] {
 			return
 		}
 		all := *set
-		all.each(yield)
+		all.each(func(space N) bool { return !s.has(In(k, space)) || yield(space) })
 	}
 }
 
@@ -117,8 +125,14 @@ type Mergeable[K comparable] interface {
 // Merge moves what a state holds for a key in the namespaces from to namespace into: lists are concatenated in the order
 // given, after what into holds; reducing and aggregating states are combined. It is what happens when session windows
 // meet. A namespace that holds nothing adds nothing, one that is named twice adds once, and into itself is left as it is.
-// Errors as Value.Put. O(namespaces), plus for lists O(elements moved).
+// With a TTL what has expired is not moved, and what is moved keeps its stamp unless it is combined.
+//
+// Errors as Value.Put; ErrMismatch for a state of another backend; and ErrConfig, after which the backend refuses further
+// use, for an Aggregator without Merge. O(namespaces), plus for lists O(elements moved).
 func (n *Namespaces[K, N]) Merge(s Mergeable[NamespacedKey[K, N]], k K, into N, from ...N) error {
+	if s.owner() != n.of.core {
+		return fmt.Errorf("%w: state %q is another backend's", ErrMismatch, s.Name())
+	}
 	for _, f := range from {
 		if n.spaces.same(f, into) {
 			continue

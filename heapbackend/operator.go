@@ -1,7 +1,6 @@
 package heapbackend
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/heapstate/heapstate/internal/wire"
@@ -106,7 +105,7 @@ func (o *operator) readRecords(written *stateInfo, entries uint64, records []byt
 	r := wire.NewReader(records)
 	for range entries {
 		if err := one(r); err != nil {
-			return o.info.undecoded(written, err)
+			return o.info.unreadable(written, err)
 		}
 	}
 	if r.Len() > 0 {
@@ -125,14 +124,6 @@ func (o *operator) stageRecords(s state, f frozen, group int) (content, error) {
 		return nil, err
 	}
 	return s.stage(f.described(), group, f.entries(group), records)
-}
-
-// undecoded is the error of records that were written as the description says and could not be read.
-func (i *stateInfo) undecoded(written *stateInfo, err error) error {
-	if errors.Is(err, wire.ErrRange) && !i.same(written) {
-		return mismatch(i, written, err)
-	}
-	return fmt.Errorf("%w: state %q: %w", ErrCorrupt, i.name, err)
 }
 
 // samePlace reports whether two configurations are of the same task of as many.

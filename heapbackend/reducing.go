@@ -33,18 +33,18 @@ func NewReducing[V any, K comparable](in Scope[K], name string, reduce func(a, b
 // Add reduces v into what the state holds for a key, which becomes v itself if that was nothing. If the function panics
 // the backend refuses further use. Errors and cost as Value.Put.
 func (s *Reducing[K, V]) Add(k K, v V) error {
-	_, err := s.add(k, v)
-	return err
+	return s.add(k, v, nil)
 }
 
-// add is Add, and reports whether there was nothing before.
-func (s *Reducing[K, V]) add(k K, v V) (inserted bool, err error) {
+// add is Add; where there was nothing the value gets the stamp, if one is given.
+func (s *Reducing[K, V]) add(k K, v V, stamp *Timestamp) error {
 	p, inserted, fresh, err := s.upsert(k)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if inserted {
 		*p = v
+		s.restamp(k, stamp)
 	} else {
 		s.value.unshare(p, fresh)
 		*p = s.reduce(*p, v)
@@ -53,7 +53,7 @@ func (s *Reducing[K, V]) add(k K, v V) (inserted bool, err error) {
 		s.disown(k)
 	}
 	s.leave()
-	return inserted, nil
+	return nil
 }
 
 // Get returns the reduced value of a key, and whether there is one; see Value.Get.
@@ -74,12 +74,8 @@ func (s *Reducing[K, V]) merge(into, from K) error {
 	if p == nil {
 		return s.Delete(from)
 	}
-	inserted, err := s.add(into, *p)
-	if err != nil {
+	if err := s.add(into, *p, &stamp); err != nil {
 		return err
-	}
-	if inserted {
-		s.restamp(into, stamp)
 	}
 	return s.Delete(from)
 }

@@ -213,9 +213,20 @@ func (i *stateInfo) String() string {
 	return s
 }
 
+// unreadable is the error of a record: sound bytes that are not what is registered, or anything else.
+func (i *stateInfo) unreadable(written *stateInfo, err error) error {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return mismatch(i, written, refused)
+	}
+	return fmt.Errorf("%w: state %q: %w", ErrCorrupt, i.name, err)
+}
+
 // mismatch is the error of a state that was written otherwise than it is registered. What a cause that is a refusal
 // advises goes into it.
 func mismatch(registered, written *stateInfo, cause error) error {
+	if cause == nil && !registered.related(written) {
+		cause = registered.change(written)
+	}
 	e := &SchemaError{State: registered.name, Registered: registered.String(), Written: written.String(), Cause: cause}
 	if refused := (*refusal)(nil); errors.As(cause, &refused) {
 		e.Cause, e.advice = refused.cause, refused.advice

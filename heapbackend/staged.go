@@ -100,12 +100,24 @@ func (s *Staged) admit(info *stateInfo) error {
 	return nil
 }
 
+// checkCarriedRecords makes sure that records of operator state, which are shared out unread, are as many as they claim.
+func checkCarriedRecords(info *stateInfo, entries uint64, records []byte) error {
+	if !info.operator() {
+		return nil
+	}
+	all, err := cut(records, 0, entries)
+	if err == nil && len(all) < len(records) {
+		err = fmt.Errorf("%d bytes too many", len(records)-len(all))
+	}
+	return err
+}
+
 // stagePart stages one state of a block.
 func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []byte) error {
 	s.entries += entries
 	st, i := c.lookup(info.name)
 	if st == nil {
-		if _, err := cut(records, 0, entries); info.operator() && err != nil {
+		if err := checkCarriedRecords(info, entries, records); err != nil {
 			return fmt.Errorf("%w: group %d: state %q: %w", ErrCorrupt, s.group, info.name, err)
 		}
 		return s.carry(carriedGroup{info: info, group: s.group, n: entries, records: append([]byte(nil), records...)})

@@ -23,6 +23,12 @@ func (w *viewed[K, E]) Keys() (n int) {
 	return n
 }
 
+// owner implements State.
+func (w *viewed[K, E]) owner() *core { return w.f.state.core }
+
+// has implements State: what had expired at the capture is in the index and not in the view. The snapshot is held.
+func (w *viewed[K, E]) has(k K) bool { return w.f.limits == nil || w.f.get(k).e != nil }
+
 // held implements State.
 func (w *viewed[K, E]) held() (index any, release func()) {
 	release, err := w.snap.hold()
