@@ -25,7 +25,7 @@ func (c *core) registrable(info *stateInfo) error {
 		return fmt.Errorf("%w: %q", ErrStateExists, info.name)
 	}
 	if len(c.states)+len(c.carried) >= MaxStates {
-		return fmt.Errorf("%w: a backend holds at most %d states", ErrConfig, MaxStates)
+		return fmt.Errorf("%w: a backend holds at most %d states, MaxStates", ErrConfig, MaxStates)
 	}
 	return nil
 }

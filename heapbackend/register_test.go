@@ -2,6 +2,7 @@ package heapbackend_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -145,6 +146,15 @@ func TestStatesAreBounded(t *testing.T) {
 		_, err := heapbackend.NewValue[int](b, name(i))
 		require.NoError(t, err)
 	}
-	_, err := heapbackend.NewValue[int](b, "one more")
-	require.ErrorIs(t, err, heapbackend.ErrConfig)
+	for i := heapbackend.MaxStates; i < 40_000; i++ {
+		_, err := heapbackend.NewValue[int](b, fmt.Sprint(i))
+		require.ErrorIs(t, err, heapbackend.ErrConfig)
+		require.ErrorContains(t, err, "16384 states, MaxStates")
+	}
+	_, err := heapbackend.NewTimers(b, "timers", heapbackend.EventTime)
+	require.ErrorContains(t, err, "MaxStates")
+	_, err = heapbackend.NewSplitList[string](b, "split")
+	require.ErrorContains(t, err, "MaxStates")
+	require.NoError(t, b.Err())
+	capture(t, b).Release()
 }

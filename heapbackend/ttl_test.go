@@ -248,7 +248,11 @@ func TestATTLThatCannotBeIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, heapbackend.ErrConfig)
 		_, err = heapbackend.NewMap[int](b, "m", o)
 		require.ErrorIs(t, err, heapbackend.ErrConfig)
+		_, err = heapbackend.NewReducing(b, "r", func(a, b int) int { return a + b }, o)
+		require.ErrorIs(t, err, heapbackend.ErrConfig)
+		require.ErrorContains(t, err, "TTL.After is "+after.String())
 	}
+	require.Empty(t, entriesOf(t, capture(t, b)), "a state was registered")
 }
 
 // TestTheEndsOfTime tries every pair of extreme clocks and the shortest and longest life against the definition.

@@ -22,6 +22,7 @@ var checkpointPrograms = []checkpointProgram{
 	{"basic-struct-none", primary.None, openBasic(func(i int) goldenPlace {
 		return goldenPlace{Row: int16(-i), Name: strconv.Itoa(i * i), Cell: [2]uint8{uint8(i), 9}}
 	})},
+	{"kinds-s2", primary.S2, openKinds},
 }
 
 const goldenKeys = 40
