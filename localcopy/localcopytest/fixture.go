@@ -34,7 +34,7 @@ type task struct {
 	meta    localcopy.Meta
 	hasher  keygroups.Hasher[uint64]
 	backend *heapbackend.Backend[uint64]
-	counts  *heapbackend.Value[uint64, int64]
+	counts  *states
 	parts   *heapbackend.OperatorList[string]
 	want    map[uint64]int64
 }
@@ -62,7 +62,7 @@ func newTask(t *testing.T) *task {
 }
 
 func newBackend(t *testing.T, r keygroups.Range) (
-	*heapbackend.Backend[uint64], *heapbackend.Value[uint64, int64], keygroups.Hasher[uint64],
+	*heapbackend.Backend[uint64], *states, keygroups.Hasher[uint64],
 ) {
 	t.Helper()
 	hasher, err := keygroups.NewHasher[uint64](seed)
@@ -70,9 +70,7 @@ func newBackend(t *testing.T, r keygroups.Range) (
 	b, err := heapbackend.New[uint64](heapbackend.Config{M: maxGroups, Range: r, Seed: seed, Task: index, Tasks: tasks})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	counts, err := heapbackend.NewValue[int64](b, "counts")
-	require.NoError(t, err)
-	return b, counts, hasher
+	return b, newStates(t, b), hasher
 }
 
 // newParts registers the operator state. A backend without it carries it.
@@ -191,6 +189,7 @@ func requireHolds(t *testing.T, c localcopy.Copy, m moment, r keygroups.Range) {
 		}
 	}
 	require.Equal(t, want, maps.Collect(counts.All()))
+	counts.require(t, want)
 	if held[operatorGroup] {
 		require.Equal(t, m.parts, slices.Collect(parts.All()))
 	} else {
@@ -199,7 +198,9 @@ func requireHolds(t *testing.T, c localcopy.Copy, m moment, r keygroups.Range) {
 	require.NoError(t, parts.Append("more"))
 	for key := range want {
 		require.NoError(t, counts.Put(key, -1))
+		want[key] = -1
 	}
+	counts.require(t, want)
 	again, err := b.Capture()
 	require.NoError(t, err)
 	again.Release()
