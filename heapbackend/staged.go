@@ -48,7 +48,8 @@ func (c *core) StageEmpty(group int) (*Staged, error) {
 // state whose value type has changed since is read field by field, by name, or migrated. The caller has verified the
 // block's checksum; what it holds is checked all the same. It touches nothing of the backend,
 // keeps neither slice, and may be called from any goroutine, several at once. Memory is bounded by that of the entries
-// present. Errors: ErrCorrupt, ErrSchema, ErrUnknownState, ErrGroup, ErrClosed.
+// present. Errors: ErrCorrupt, ErrSchema, ErrUnknownState, ErrMismatch for a carried state with other keys, ErrGroup,
+// ErrClosed.
 func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, error) {
 	s, err := c.StageEmpty(group)
 	if err != nil {

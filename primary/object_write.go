@@ -65,13 +65,12 @@ func blocksOf(src Source, h *Header) ([]int, error) {
 	if !ok {
 		return groups, nil
 	}
-	groups = slices.AppendSeq(groups[:0], s.Blocks())
-	for i, g := range groups {
-		if !blockIn(g, h.Range, h.M, h.Task) || i > 0 && g <= groups[i-1] {
-			return nil, fmt.Errorf("%w: block %d of the source, out of order or not of task %d with key groups %v", ErrInvalid, g, h.Task, h.Range)
-		}
+	blocks := slices.Collect(s.Blocks())
+	rest, ok := blocks[min(len(groups), len(blocks)):], len(blocks) >= len(groups) && slices.Equal(groups, blocks[:len(groups)])
+	if !ok || len(rest) > 1 || len(rest) == 1 && rest[0] != h.M+h.Task {
+		return nil, fmt.Errorf("%w: the blocks of the source are not those of task %d with key groups %v, in order", ErrInvalid, h.Task, h.Range)
 	}
-	return groups, nil
+	return blocks, nil
 }
 
 // objectWriter counts what it passes on.
