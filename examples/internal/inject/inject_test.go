@@ -77,6 +77,25 @@ func TestAnInjectionDoesNotWaitForever(t *testing.T) {
 	require.True(t, ok, "no local copies at all")
 }
 
+func TestAnInjectionDoesNotTakeAnEmptyCheckpointForOne(t *testing.T) {
+	s, _ := NewSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, false)
+	for id := range uint64(10) {
+		s.Empty(id + 1) // nothing has been read yet
+	}
+	s.read = s.Limit()
+	require.Equal(t, int64(480), s.read, "still held")
+	s.Checkpoint(11)
+	require.Equal(t, int64(500), s.Limit())
+
+	s, _ = NewSchedule([]Injection{{Kill, 50}}, 1000, 0, time.Second, false)
+	s.read = s.Limit()
+	for id := range uint64(unsealed) {
+		require.Equal(t, int64(480), s.Limit())
+		s.Empty(id + 1)
+	}
+	require.Equal(t, int64(500), s.Limit(), "there is no state: it does not wait for ever")
+}
+
 func TestEveryInjectionHasACheckpointOfItsOwn(t *testing.T) {
 	s, _ := NewSchedule([]Injection{{Panic, 25}, {Kill, 25}}, 1000, 0, time.Second, false)
 	s.read = 300

@@ -31,6 +31,7 @@ type Schedule struct {
 	read      int64  // how much of the input has been read
 	completed uint64 // newest checkpoint since the last start
 	complete  int    // how many
+	empty     int    // how many came empty while the sources waited
 	sealed    uint64 // newest one with its local copies
 
 	failing bool  // an injection is happening: the tasks are not back yet
@@ -60,7 +61,7 @@ func (s *Schedule) at(i Injection) int64 { return int64(i.Percent / 100 * float6
 
 // Restarted notes that all tasks have their state again, or that a new process is about to start.
 func (s *Schedule) Restarted() {
-	s.completed, s.complete, s.sealed = 0, 0, 0
+	s.completed, s.complete, s.sealed, s.empty = 0, 0, 0, 0
 	s.failing, s.held, s.waited = false, false, 0
 }
 
@@ -68,6 +69,17 @@ func (s *Schedule) Restarted() {
 func (s *Schedule) Checkpoint(id uint64) {
 	s.completed = id
 	s.complete++
+}
+
+// Empty notes a checkpoint that completed and holds nothing, which is one from before the first record: a recovery from it
+// would show nothing. It counts as a checkpoint only when some have come while the sources waited for one.
+func (s *Schedule) Empty(id uint64) {
+	if s.read >= s.Limit() {
+		s.empty++
+	}
+	if s.empty >= unsealed {
+		s.Checkpoint(id)
+	}
 }
 
 // Sealed notes that the local copies of a checkpoint are complete.

@@ -261,7 +261,11 @@ func (r *run) checkpoint(c *protocol.Checkpoint) {
 	}
 	r.crashes = 0
 	r.Start.Savepoint = 0 // the worker that went on from it has a checkpoint of its own
-	r.schedule.Checkpoint(c.ID)
+	if c.Entries == 0 {
+		r.schedule.Empty(c.ID)
+	} else {
+		r.schedule.Checkpoint(c.ID)
+	}
 	r.Display.Checkpoint()
 }
 
