@@ -323,7 +323,7 @@ func unmatched() map[string]evolution {
 		"an array grows":                     refused(asIs[[2]int](), [][2]int{{1}}, asIs[[3]int](), register),
 		"integers that do not fit":           refused(asIs[int64](), []int64{1, 128}, asIs[int8](), "out of range"),
 		"integers that have a sign":          refused(asIs[int64](), []int64{-1}, asIs[uint64](), register),
-		"a number inside that does not fit":  refused(asIs[struct{ A int }](), []struct{ A int }{{1 << 40}}, asIs[struct{ A int32 }](), "out of range"),
+		"a number inside that does not fit":  refused(asIs[struct{ A int64 }](), []struct{ A int64 }{{1 << 40}}, asIs[struct{ A int32 }](), "out of range"),
 		"codec to another":                   refused(c1, []int{1}, c2, `its values were written by codec "decimal/1" and are written by codec "decimal/2"`),
 		"codec to derived without a version": refused(c1, []int{1}, asIs[int](), `its values were written by codec "decimal/1" and are int`),
 		"derived to codec without a version": refused(asIs[int](), []int{1}, c1, `its values were int and are written by codec "decimal/1"`),

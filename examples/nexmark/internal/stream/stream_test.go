@@ -101,7 +101,7 @@ func TestDamagedPositionsAreRefused(t *testing.T) {
 		"none":               {},
 		"one twice":          {whole[0], whole[1], whole[1]},
 		"too many":           {whole[0], appendPosition(nil, 2, []int64{5, 6})},
-		"far outside":        {appendPosition(nil, math.MaxInt64, []int64{5})},
+		"far outside":        {appendPosition(nil, math.MaxInt, []int64{5})},
 		"something behind":   {whole[0], append(whole[1], 0)},
 		"position too large": {whole[0], {2, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}},
 	} {
