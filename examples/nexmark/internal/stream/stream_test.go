@@ -149,7 +149,7 @@ func TestASourceWithoutAPartitionHoldsNobodyUp(t *testing.T) {
 	none, err := NewSource(numbers{2, 3}, 0, 9, []int64{0, 0}, even, 6, &free{})
 	require.NoError(t, err)
 	more, err := none.Next(func(i Item[int]) error {
-		require.EqualValues(t, math.MaxInt64, i.Watermark)
+		require.EqualValues(t, int64(math.MaxInt64), i.Watermark)
 		return nil
 	})
 	require.NoError(t, err)
