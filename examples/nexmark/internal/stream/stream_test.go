@@ -213,7 +213,7 @@ func TestTheTimeAtPositionsIsThatOfThePartitionThatIsBehind(t *testing.T) {
 	require.EqualValues(t, 3, processing)
 	watermark, _, err = TimeAt(in, []int64{10, 10, 10})
 	require.NoError(t, err)
-	require.EqualValues(t, math.MaxInt64, watermark)
+	require.EqualValues(t, int64(math.MaxInt64), watermark)
 	_, _, err = TimeAt(in, []int64{10, 11, 10})
 	require.Error(t, err)
 }
