@@ -1,17 +1,18 @@
 package primary
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // Coordinator makes the checkpoints of one job: it triggers them, collects the
@@ -30,7 +31,7 @@ type Coordinator struct {
 	plans map[TaskID]TaskPlan
 	epoch uint64
 	// log and doubt belong to the committer.
-	log   *commitLog
+	log   *commitlog.Log
 	doubt *commit
 
 	wake, commitWake, cleanWake signal
@@ -65,6 +66,7 @@ type Coordinator struct {
 	ledger    ledger
 	saved     map[uint64]struct{} // savepoints known to be committed: no sweep touches them
 	slots     []uint64            // slots of the log known to be taken
+	skipped   []uint64            // slots of the log that cannot be read: they stay
 	trash     trash
 	stats     CoordinatorStats
 }
@@ -81,29 +83,36 @@ func (s signal) set() {
 	}
 }
 
-// errTaken: another coordinator took the slot we wanted to claim.
-var errTaken = errors.New("primary: slot was taken")
+// openTries bounds how often an opening begins anew because another coordinator
+// claimed the log at the same time.
+const openTries = 100
 
 // OpenCoordinator claims the job's commit log and so fences every coordinator of
 // the job before it. It returns with the retained checkpoints loaded; Run does
-// the rest. It lists the store once, reads the records of the log, and creates one
-// small object. A record that counts for nothing any more and cannot be read stops
-// nothing, but keeps orphans from being swept until it is deleted or repaired: it
-// may be a checkpoint that was skipped before.
+// the rest. It lists the log and the store once each, reads the newest record and
+// those that hold what else is retained, and creates one record, twice: however
+// often the job was started. The argument why no single file that is lost, damaged
+// or put back can start the job empty or take it back is with the commit log
+// (docs/decisions/0013).
 //
-// Errors: ErrInvalid with every fault of cfg; a *MismatchError when the store
-// holds another job's checkpoints, or this job's with another M or seed; ErrCorrupt
-// and ErrVersion for a log that cannot be read; ErrFenced when another coordinator
-// claimed the log at the same time; else the store's. Nothing in the store is
-// changed before the claim, which comes last.
+// An older retained checkpoint whose record cannot be read is given up, with an
+// error logged; nothing of it is deleted. What may hide the newest one is an error.
+//
+// Errors: ErrInvalid with every fault of cfg; a *LogLostError when the store holds
+// checkpoints of the job and no log, or an older one; a *MismatchError when it
+// holds another job's, or this job's with another M, another seed, or an operator
+// that cfg neither has nor drops; ErrCorrupt and ErrVersion for a log that cannot
+// be read; ErrFenced when another coordinator claimed the log at the same time;
+// else the store's. Nothing in the store is changed before the claim, which comes
+// last.
 func OpenCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for try := 1; ; try++ {
 		c, err := openCoordinator(ctx, cfg)
-		if !errors.Is(err, errTaken) {
+		if !errors.Is(err, commitlog.ErrTaken) || try == openTries {
 			return c, err
 		}
 		if err := ctx.Err(); err != nil {
@@ -122,78 +131,25 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 	if err != nil {
 		return nil, err
 	}
-	// A job of which a checkpoint may be lost never starts empty.
-	if len(view.faults) > 0 && (!cfg.SkipCorrupt || len(retained(view.live)) == 0) {
-		return nil, errors.Join(view.faults...)
+	if inv.epoch > max(view.Top(), inv.top) {
+		return nil, cfg.newerLost(ctx, inv)
 	}
-	if err := view.probe(ctx, cfg.Store, cfg.Job); err != nil {
-		return nil, err
+	// A job of which a newer checkpoint may be lost does not start without a word, and never empty.
+	if fault := view.newestFault(); fault != nil && (!cfg.SkipCorrupt || len(retained(view.live)) == 0) {
+		return nil, fault
 	}
 	if err := cfg.fit(view.live); err != nil {
 		return nil, err
 	}
 	c := newCoordinator(cfg)
 	c.adopt(inv, view)
-	if err := c.claim(ctx, view); err != nil {
+	if err := c.claim(ctx, view, inv); err != nil {
 		return nil, err
 	}
-	for _, fault := range view.faults {
-		cfg.Logger.Error("commit log record skipped", "job", cfg.Job, "cause", fault)
+	for _, fault := range view.Faults {
+		cfg.Logger.Error("commit log record skipped", "job", cfg.Job, "cause", fault.Err)
 	}
 	return c, nil
-}
-
-// inventory is what a listing of the store says.
-type inventory struct {
-	highest    uint64              // the greatest checkpoint id in any name
-	savepoints map[string]struct{} // names below the job's savepoints
-	slots      []uint64            // of the job's log
-}
-
-// takeInventory lists the store and refuses it if another job's log is in it.
-func takeInventory(ctx context.Context, cfg CoordinatorConfig) (*inventory, error) {
-	prefix := ""
-	if cfg.SharedStore {
-		prefix = cfg.Job + "/"
-	}
-	inv := &inventory{savepoints: map[string]struct{}{}}
-	for info, err := range cfg.Store.List(ctx, prefix) {
-		if err != nil {
-			return nil, fmt.Errorf("primary: list the store: %w", err)
-		}
-		if job, ok := jobOfSlot(info.Name); ok && job != cfg.Job {
-			return nil, &MismatchError{What: "job", Stored: strconv.Quote(job), Given: strconv.Quote(cfg.Job)}
-		}
-		found := parseName(cfg.Job, info.Name)
-		inv.highest = max(inv.highest, found.checkpoint)
-		switch found.area {
-		case areaSavepoint, areaManifest:
-			inv.savepoints[info.Name] = struct{}{}
-		case areaLog:
-			inv.slots = append(inv.slots, found.slot)
-		}
-	}
-	return inv, nil
-}
-
-// fit tells whether the job can go on from the checkpoints in the log, and takes
-// over their seed if cfg gives none.
-func (cfg *CoordinatorConfig) fit(live []entry) error {
-	for _, e := range slices.Backward(live) {
-		if m := e.manifest; m.M != cfg.M {
-			return &MismatchError{What: "max parallelism", Stored: strconv.Itoa(m.M), Given: strconv.Itoa(cfg.M)}
-		}
-		if cfg.Seed == 0 {
-			cfg.Seed = e.manifest.Seed
-		}
-		if e.manifest.Seed != cfg.Seed {
-			return &MismatchError{What: "seed", Stored: fmt.Sprintf("%#x", e.manifest.Seed), Given: fmt.Sprintf("%#x", cfg.Seed)}
-		}
-	}
-	for cfg.Seed == 0 {
-		cfg.Seed = rand.Uint64()
-	}
-	return nil
 }
 
 func newCoordinator(cfg CoordinatorConfig) *Coordinator {
@@ -213,86 +169,82 @@ func newCoordinator(cfg CoordinatorConfig) *Coordinator {
 	return c
 }
 
-// adopt takes over what the log counts.
-func (c *Coordinator) adopt(inv *inventory, view *logView) {
-	c.retained = retained(view.live)
-	for _, e := range view.live {
-		if e.manifest.Savepoint && c.unfinished(inv, e.manifest) {
-			c.copies = append(c.copies, copyJob{entry: e})
-			c.ledger.add(e.manifest)
-			c.saved[e.manifest.Checkpoint] = struct{}{}
-		}
-		c.lastID = max(c.lastID, e.manifest.Checkpoint)
-	}
-	for _, e := range c.retained {
-		c.ledger.add(e.manifest)
-		c.lastSuccess = max(c.lastSuccess, e.manifest.Checkpoint)
-	}
-	c.lastID = max(c.lastID, inv.highest)
-	if view.newest != nil {
-		c.lastID = max(c.lastID, view.newest.highest)
-	}
-	// The second listing has what the first missed because it was just created.
-	c.slots = slices.Concat(view.slots, inv.slots)
-	slices.Sort(c.slots)
-	c.slots = slices.DeleteFunc(slices.Compact(c.slots), func(slot uint64) bool {
-		return slot > view.top() || slices.Contains(view.broken, slot)
-	})
-	if len(view.broken) == 0 {
-		c.trash.sweeps = append(c.trash.sweeps, sweep{all: true})
-	}
-}
-
-// unfinished tells whether a committed savepoint still lacks its manifest. One
-// that also lacks objects has been deleted by its owner.
-func (c *Coordinator) unfinished(inv *inventory, m *Manifest) bool {
-	if _, ok := inv.savepoints[savepointManifestName(c.cfg.Job, m.Checkpoint)]; ok {
-		return false
-	}
-	for name := range objectsOf(m) {
-		if _, ok := inv.savepoints[name]; !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// claim creates the claim in the slot after the newest one.
-func (c *Coordinator) claim(ctx context.Context, view *logView) error {
+// claim creates the claim in the slot after the newest one. It holds all that is
+// live, so that everything before it can go.
+func (c *Coordinator) claim(ctx context.Context, view *logView, inv *inventory) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return fmt.Errorf("primary: claim: %w", err)
 	}
-	c.epoch = view.top() + 1
-	c.log = &commitLog{store: c.cfg.Store, job: c.cfg.Job, claim: id, epoch: c.epoch, last: view.top()}
+	c.log = commitlog.New(logStore{c.cfg.Store}, c.cfg.Job, id, view.Top())
+	c.epoch = c.log.Epoch()
 	// An id given by a predecessor that left no trace may come again; the epoch
 	// in the names keeps even those apart.
-	rec := c.log.next(recordClaim, c.lastID, c.liveSlotsLocked(len(c.retained)))
-	v, err := c.log.append(ctx, rec)
-	if errors.Is(err, errTaken) {
+	rec := c.log.Next(commitlog.Claim, c.lastID)
+	rec.Skipped = c.skipped
+	c.holdLocked(rec)
+	v, err := c.log.Append(ctx, rec)
+	if errors.Is(err, commitlog.ErrTaken) {
 		return err
 	}
-	if errors.Is(err, ErrFenced) && (v == verdictRefused || c.passed(ctx)) {
-		return fmt.Errorf("%w: %w", errTaken, err)
+	if errors.Is(err, ErrFenced) && (v == commitlog.Refused || c.passed(ctx)) {
+		return fmt.Errorf("%w: %w", commitlog.ErrTaken, err)
 	}
 	if err != nil {
-		return fmt.Errorf("primary: claim the commit log: %w", err)
+		return fmt.Errorf("primary: claim the commit log: %w", logError(c.cfg.Job, err))
+	}
+	c.copyRecord(ctx, rec)
+	if !inv.origin {
+		if err := createObject(ctx, c.cfg.Store, commitlog.OriginName(c.cfg.Job), rec.Append(nil)); err != nil && !errors.Is(err, ErrExist) {
+			c.cfg.Logger.Warn("origin of the commit log not written", "job", c.cfg.Job, "cause", err)
+		}
 	}
 	c.retireSlotsLocked(rec)
 	return nil
 }
 
+// holdLocked puts all that is live into a claim, if it is not so much that nobody
+// would read it. The coordinator has what the manifests say and keeps no bytes.
+func (c *Coordinator) holdLocked(claim *commitlog.Record) {
+	total := 0
+	hold := func(e *entry) {
+		if total += len(e.Manifest); total <= maxFrame/2 {
+			e.Holder = claim.Slot
+			claim.Held = append(claim.Held, e.Entry)
+		}
+		claim.Live = append(claim.Live, e.Ref)
+		e.Manifest = nil
+	}
+	for i := range c.retained {
+		hold(&c.retained[i])
+	}
+	for i := range c.copies {
+		hold(&c.copies[i].entry)
+	}
+	slices.SortFunc(claim.Live, func(a, b commitlog.Ref) int { return cmp.Compare(a.Slot, b.Slot) })
+	slices.SortFunc(claim.Held, func(a, b commitlog.Entry) int { return cmp.Compare(a.Slot, b.Slot) })
+}
+
+// copyRecord writes the second copy of a committed record. Without it the record
+// counts nevertheless, and the next one is copied again.
+func (c *Coordinator) copyRecord(ctx context.Context, rec *commitlog.Record) {
+	if err := c.log.Copy(ctx, rec); err != nil {
+		c.cfg.Logger.Warn("log record has no second copy", "job", c.cfg.Job, "slot", rec.Slot, "cause", err)
+	}
+}
+
 // passed tells whether a claim was fenced by nobody: the predecessor went on
 // committing, and what we claimed was a slot it had already retired.
 func (c *Coordinator) passed(ctx context.Context) bool {
-	newest, err := newestSlot(ctx, c.cfg.Store, c.cfg.Job)
+	store := logStore{c.cfg.Store}
+	newest, err := commitlog.NewestSlot(ctx, store, c.cfg.Job)
 	if err != nil {
 		return false
 	}
-	top, err := readRecord(ctx, c.cfg.Store, c.cfg.Job, newest)
-	return err == nil && top.epoch < c.epoch
+	top, err := commitlog.ReadRecord(ctx, store, c.cfg.Job, newest)
+	return err == nil && top.Epoch < c.epoch
 }
 
 // Seed returns the seed of the job's key hash: that of the configuration, of the

@@ -6,23 +6,34 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // trash is what the cleaner has to do.
 type trash struct {
 	names    []string // to delete, each known to be named by nothing
-	slots    []string // of the log, to delete one after the other: they ascend
+	slots    []uint64 // of the log, to delete one after the other: they ascend
 	sweeps   []sweep
 	resweeps []sweep  // once more after the next completion
 	failed   []string // could not be deleted: tried again with the next work
-	stuck    []string // slots: the first could not be deleted, the rest wait for it
+	stuck    []uint64 // slots: the first could not be deleted, the rest wait for it
 }
 
 // sweep looks for objects that nothing names: those of one checkpoint that was
-// aborted, or, at the start, all that earlier coordinators left.
+// aborted, or all that earlier coordinators left.
 type sweep struct {
 	Trigger
 	all bool
+	// epoch and checkpoint are those of the newest record at the start: unless epoch
+	// is 0, only what an earlier coordinator wrote, or what is of an earlier
+	// checkpoint, is known to be superfluous.
+	epoch, checkpoint uint64
+}
+
+// covers reports whether the sweep may delete what is of no use.
+func (s sweep) covers(at stored) bool {
+	return s.epoch == 0 || at.epoch < s.epoch || at.checkpoint < s.checkpoint
 }
 
 // again schedules the second sweep of checkpoints aborted earlier: by the time a
@@ -66,7 +77,6 @@ func (c *Coordinator) cleanLoop(ctx context.Context, drain <-chan struct{}) {
 }
 
 func (c *Coordinator) clean(ctx context.Context, t trash) {
-	c.deleteSlots(ctx, t.slots)
 	names := t.names
 	for i, s := range t.sweeps {
 		found, err := c.search(ctx, s)
@@ -79,16 +89,29 @@ func (c *Coordinator) clean(ctx context.Context, t trash) {
 		}
 		names = append(names, found...)
 	}
+	if batch, ok := c.cfg.Store.(BatchDeleter); ok {
+		c.cleanBatch(ctx, batch, t.slots, names)
+		return
+	}
+	c.deleteSlots(ctx, t.slots, func(names []string) error {
+		for _, name := range names {
+			if err := c.delete(ctx, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	c.deleteAll(ctx, names)
 }
 
-// deleteSlots deletes slots of the log in order. None goes while one before it is
-// there: see commitLog.
-func (c *Coordinator) deleteSlots(ctx context.Context, slots []string) {
+// deleteSlots deletes slots of the log in order, each record with its copy. None
+// goes while one before it is there: see commitlog.
+func (c *Coordinator) deleteSlots(ctx context.Context, slots []uint64, del func(names []string) error) {
 	var cause error
 	left := slots
 	for cause == nil && len(left) > 0 {
-		if cause = c.delete(ctx, left[0]); cause == nil {
+		cause = del([]string{commitlog.CopyName(c.cfg.Job, left[0]), commitlog.RecordName(c.cfg.Job, left[0])})
+		if cause == nil {
 			left = left[1:]
 		}
 	}
@@ -102,6 +125,32 @@ func (c *Coordinator) deleteSlots(ctx context.Context, slots []string) {
 	if cause != nil && ctx.Err() == nil {
 		c.cfg.Logger.Warn("deletion of log records failed", "job", c.cfg.Job, "records", len(left), "cause", cause)
 	}
+}
+
+// batchSize is how many objects one request deletes.
+const batchSize = 1000
+
+// cleanBatch deletes slots of the log and objects with as few requests as can be:
+// the first slot goes with the objects.
+func (c *Coordinator) cleanBatch(ctx context.Context, store BatchDeleter, slots []uint64, names []string) {
+	free := slices.DeleteFunc(names, func(name string) bool { return c.named(name) })
+	left := free
+	del := func(names []string) error {
+		n := min(len(left), batchSize-len(names))
+		ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+		defer cancel()
+		err := store.DeleteAll(ctx, slices.Concat(names, left[:n]))
+		if err == nil {
+			left = left[n:]
+		}
+		return err
+	}
+	c.deleteSlots(ctx, slots, del)
+	var cause error
+	for cause == nil && len(left) > 0 {
+		cause = del(nil)
+	}
+	c.deletedAll(ctx, len(free)-len(left), left, cause)
 }
 
 // deleteParallelism is how many deletions are under way at once.
@@ -129,8 +178,13 @@ func (c *Coordinator) deleteAll(ctx context.Context, names []string) {
 		})
 	}
 	wg.Wait()
+	c.deletedAll(ctx, int(deleted.Load()), failed, cause)
+}
+
+// deletedAll notes what became of objects that were to be deleted.
+func (c *Coordinator) deletedAll(ctx context.Context, deleted int, failed []string, cause error) {
 	c.mu.Lock()
-	c.stats.Deleted += uint64(deleted.Load())
+	c.stats.Deleted += uint64(deleted)
 	c.stats.DeleteErrors += uint64(len(failed))
 	c.trash.failed = append(c.trash.failed, failed...)
 	c.mu.Unlock()
@@ -140,13 +194,17 @@ func (c *Coordinator) deleteAll(ctx context.Context, names []string) {
 }
 
 func (c *Coordinator) delete(ctx context.Context, name string) error {
-	c.mu.Lock()
-	named := c.ledger[name] > 0
-	c.mu.Unlock()
-	if named {
+	if c.named(name) {
 		return errors.New("primary: object is in use")
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	return c.cfg.Store.Delete(ctx, name)
+}
+
+// named reports whether something in use names an object.
+func (c *Coordinator) named(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger[name] > 0
 }

@@ -1,19 +1,22 @@
 package primary
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // commit is a checkpoint on its way into the log. It belongs to the committer.
 type commit struct {
 	p        *pending
 	manifest *Manifest
-	record   *record
-	before   []uint64 // the live slots if it does not come about
+	record   *commitlog.Record
+	before   []commitlog.Ref // the live slots if it does not come about
 }
 
 // copyJob is a savepoint that is committed and whose manifest is still to be
@@ -64,16 +67,16 @@ func (c *Coordinator) commitStep(ctx context.Context) (retry bool) {
 			return unfinished
 		}
 		if err != nil {
-			c.conclude(ctx, next, verdictRefused, err)
+			c.conclude(ctx, next, commitlog.Refused, err)
 			continue
 		}
-		v, err := c.call(ctx, func(ctx context.Context) (verdict, error) { return c.log.append(ctx, next.record) })
+		v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) { return c.log.Append(ctx, next.record) })
 		c.conclude(ctx, next, v, err)
 	}
 	return false
 }
 
-func (c *Coordinator) call(ctx context.Context, f func(context.Context) (verdict, error)) (verdict, error) {
+func (c *Coordinator) call(ctx context.Context, f func(context.Context) (commitlog.Verdict, error)) (commitlog.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	return f(ctx)
@@ -90,39 +93,45 @@ func (c *Coordinator) nextCommit() (*commit, error) {
 	c.queue = c.queue[1:]
 	p.phase = phaseWriting
 	c.writing, c.decided = p, make(chan struct{})
-	kind, keep := recordCheckpoint, c.cfg.Retain-1
+	kind, keep := commitlog.Checkpoint, c.cfg.Retain-1
 	if p.Savepoint {
-		kind, keep = recordSavepoint, c.cfg.Retain
+		kind, keep = commitlog.Savepoint, c.cfg.Retain
 	}
-	next := &commit{
-		p:      p,
-		record: c.log.next(kind, c.lastID, c.liveSlotsLocked(keep)),
-		before: c.liveSlotsLocked(len(c.retained)),
-	}
-	m, err := c.manifestLocked(p, next.record.slot, time.Now())
+	next := &commit{p: p, record: c.log.Next(kind, c.lastID), before: c.liveLocked(len(c.retained))}
+	next.record.Live, next.record.Skipped = c.liveLocked(keep), c.skipped
+	m, err := c.manifestLocked(p, next.record.Slot, time.Now())
 	c.mu.Unlock()
 	if err != nil {
 		return next, err
 	}
 	// What readers will see is what we keep, and nothing is committed that they
 	// could not read.
-	next.record.manifest = m.Append(nil)
-	next.manifest, err = next.record.decodeManifest(slotName(c.cfg.Job, next.record.slot))
+	next.record.Manifest = m.Append(nil)
+	if n := len(next.record.Manifest); n > maxFrame/2 {
+		return next, fmt.Errorf("%w: manifest of %d bytes, limit %d", ErrInvalid, n, maxFrame/2)
+	}
+	next.manifest, err = decodeEntry(c.cfg.Job, next.record.Highest, next.entry())
 	return next, err
 }
 
-// liveSlotsLocked returns the slots of the newest n retained checkpoints and of
-// the savepoints still to be copied, ascending.
-func (c *Coordinator) liveSlotsLocked(n int) []uint64 {
-	var slots []uint64
+// entry is what the commit puts into the log.
+func (next *commit) entry() commitlog.Entry {
+	r := next.record
+	return commitlog.Entry{Ref: commitlog.Ref{Slot: r.Slot, Holder: r.Slot}, Epoch: r.Epoch, Kind: r.Kind, Manifest: r.Manifest}
+}
+
+// liveLocked returns where the newest n retained checkpoints are and the
+// savepoints still to be copied, ascending by slot.
+func (c *Coordinator) liveLocked(n int) []commitlog.Ref {
+	var live []commitlog.Ref
 	for _, e := range c.retained[:min(n, len(c.retained))] {
-		slots = append(slots, e.slot)
+		live = append(live, e.Ref)
 	}
 	for _, e := range c.copies {
-		slots = append(slots, e.slot)
+		live = append(live, e.Ref)
 	}
-	slices.Sort(slots)
-	return slots
+	slices.SortFunc(live, func(a, b commitlog.Ref) int { return cmp.Compare(a.Slot, b.Slot) })
+	return live
 }
 
 // settleDoubt tries to find out about a commit of which the store did not say
@@ -130,8 +139,10 @@ func (c *Coordinator) liveSlotsLocked(n int) []uint64 {
 func (c *Coordinator) settleDoubt(ctx context.Context) bool {
 	next := c.doubt
 	c.doubt = nil
-	v, err := c.call(ctx, func(ctx context.Context) (verdict, error) { return c.log.settle(ctx, next.record, next.before) })
-	if v == verdictRefused && err == nil {
+	v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
+		return c.log.Settle(ctx, next.record, next.before)
+	})
+	if v == commitlog.Refused && err == nil {
 		err = errors.New("the store did not confirm it, and it is not there")
 	}
 	c.conclude(ctx, next, v, err)
@@ -139,27 +150,33 @@ func (c *Coordinator) settleDoubt(ctx context.Context) bool {
 }
 
 // conclude ends a commit, or leaves it in doubt.
-func (c *Coordinator) conclude(ctx context.Context, next *commit, v verdict, err error) {
+func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Verdict, err error) {
 	p, fenced := next.p, errors.Is(err, ErrFenced)
+	if v == commitlog.Committed { // before anybody relies on it, or anything older goes
+		_, _ = c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
+			c.copyRecord(ctx, next.record)
+			return v, nil
+		})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.phase == phaseEnded { // Close did not wait for us
 		return
 	}
 	switch {
-	case v == verdictCommitted:
+	case v == commitlog.Committed:
 		c.completeLocked(next)
-	case v == verdictRefused && fenced:
+	case v == commitlog.Refused && fenced:
 		c.abortLocked(p, ErrFenced, err)
 	case fenced:
 		c.endUnknownLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrFenced, Cause: err})
-	case v == verdictRefused && ctx.Err() != nil && c.stopped == nil: // Run ends: the next one may try again
+	case v == commitlog.Refused && ctx.Err() != nil && c.stopped == nil: // Run ends: the next one may try again
 		p.phase = phaseQueued
 		c.queue = slices.Insert(c.queue, 0, p)
 		c.decideLocked(p)
-	case v == verdictRefused && c.stopped != nil:
+	case v == commitlog.Refused && c.stopped != nil:
 		c.abortLocked(p, ErrClosed, err)
-	case v == verdictRefused:
+	case v == commitlog.Refused:
 		c.abortLocked(p, ErrCommit, err)
 	default:
 		c.doubt = next
@@ -167,12 +184,12 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v verdict, err
 			c.cfg.Logger.Warn("commit of checkpoint in doubt", "job", c.cfg.Job, "checkpoint", p.Checkpoint, "cause", err)
 		})
 	}
-	c.retireSlotsLocked(c.log.newest)
+	c.retireSlotsLocked(c.log.Newest())
 	if fenced {
 		c.stopLocked(err)
 		return
 	}
-	c.dropDiscardedLocked(c.log.newest)
+	c.dropDiscardedLocked(c.log.Newest())
 }
 
 // decideLocked ends the writing of p, if it was being written.
@@ -218,14 +235,15 @@ func (c *Coordinator) completeLocked(next *commit) {
 		c.lastSuccess, c.failures = p.Checkpoint, 0
 	}
 	c.stats.completed(p, m, now)
-	done := entry{slot: next.record.slot, epoch: next.record.epoch, manifest: m}
+	done := entry{Entry: next.entry(), manifest: m}
+	done.Manifest = nil // m says it all
 	if p.Savepoint {
 		c.copies = append(c.copies, copyJob{entry: done, p: p})
 		c.saved[p.Checkpoint] = struct{}{}
 	} else {
 		c.finishLocked(p, m)
 		c.subsumeLocked(p.Checkpoint)
-		c.retainLocked(done, next.record.live)
+		c.retainLocked(done, next.record)
 	}
 	c.releaseHeldLocked()
 	c.trimHistoryLocked()
@@ -271,7 +289,7 @@ func (c *Coordinator) copyManifests(ctx context.Context) bool {
 	c.mu.Unlock()
 	left := false
 	for _, job := range jobs {
-		_, err := c.call(ctx, func(ctx context.Context) (verdict, error) {
+		_, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
 			return 0, c.copyManifest(ctx, job.manifest)
 		})
 		c.mu.Lock()
@@ -300,7 +318,7 @@ func (c *Coordinator) copyManifest(ctx context.Context, m *Manifest) error {
 }
 
 func (c *Coordinator) copiedLocked(job copyJob) {
-	c.copies = slices.DeleteFunc(c.copies, func(other copyJob) bool { return other.slot == job.slot })
+	c.copies = slices.DeleteFunc(c.copies, func(other copyJob) bool { return other.Slot == job.Slot })
 	c.ledger.drop(job.manifest) // from now on the manifest beside them keeps them
 	if job.p != nil {
 		c.finishLocked(job.p, job.manifest)

@@ -110,11 +110,16 @@ type CoordinatorConfig struct {
 	// SharedStore allows other jobs beside this one in the same store. Without
 	// it their presence is taken for a wrong store: a *MismatchError.
 	SharedStore bool
-	// SkipCorrupt lets the coordinator go on from what is readable of a log with
-	// corrupt records, instead of failing; each is logged as an error. If no
-	// retained checkpoint is readable it fails nevertheless: the job would start
-	// empty. What is corrupt stays in the store, and as long as it does no
-	// orphans are swept, by this coordinator and by later ones.
+	// DropOperators are the operators whose state the newest checkpoint may have
+	// although no task is of them: from the next checkpoint on it is gone. Without
+	// its name here such an operator is a *MismatchError.
+	DropOperators []string
+	// SkipCorrupt lets the coordinator go on from an older checkpoint if the record
+	// of the newest cannot be read, from either copy, instead of failing; it is
+	// logged as an error. If no retained checkpoint is readable it fails
+	// nevertheless: the job would start empty. What is corrupt stays in the store,
+	// and as long as it does no orphans of earlier coordinators are swept, by this
+	// one and by later ones.
 	SkipCorrupt bool
 	// Transport carries triggers, confirmations and aborts. Required.
 	Transport Transport

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 func TestDiscard(t *testing.T) {
@@ -66,7 +68,7 @@ func TestDiscard(t *testing.T) {
 			r.complete()
 			gate := make(chan struct{})
 			h.set(func(_ context.Context, o op) error {
-				if o.kind == "commit" && strings.HasPrefix(o.name, logPrefix(testJob)) {
+				if o.kind == "commit" && strings.HasPrefix(o.name, commitlog.Prefix(testJob)) {
 					<-gate
 				}
 				return nil

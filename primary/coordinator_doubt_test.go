@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // A store that does not know whether a commit took place: it did or did not, the
@@ -38,7 +40,7 @@ func doubt(t *testing.T, landed bool, blind int, again bool, heir func(*testing.
 		id := r.trigger(false)
 		acks := []Ack{r.part(0, id, false), r.part(1, id, false)}
 		commits := 0
-		inLog := func(o op) bool { return strings.HasPrefix(o.name, logPrefix(testJob)) && o.kind != "delete" }
+		inLog := func(o op) bool { return strings.HasPrefix(o.name, commitlog.Prefix(testJob)) && o.kind != "delete" }
 		isCommit := func(o op) bool { return o.kind == "commit" && inLog(o) }
 		unknown := func(o op) error {
 			if !isCommit(o) {

@@ -1,6 +1,7 @@
 package primary
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"sync"
@@ -45,10 +46,11 @@ func (h *hookStore) do(ctx context.Context, kind, name string, call func() error
 			return err
 		}
 	}
-	if err := call(); err != nil || after == nil {
+	err := call()
+	if after == nil {
 		return err
 	}
-	return after(ctx, o)
+	return cmp.Or(err, after(ctx, o))
 }
 
 func (h *hookStore) Create(ctx context.Context, name string) (Writer, error) {

@@ -1,11 +1,14 @@
 package primary
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // LogEntry is one record of a job's commit log that counts, or could.
@@ -30,29 +33,31 @@ func ReadLog(ctx context.Context, store Store, job string) ([]LogEntry, error) {
 		return nil, err
 	}
 	var entries []LogEntry
-	if top := view.newest; top != nil && top.kind == recordClaim {
-		entries = append(entries, LogEntry{Slot: top.slot, Epoch: top.epoch})
+	if top := view.Newest; top != nil && top.Kind == commitlog.Claim {
+		entries = append(entries, LogEntry{Slot: top.Slot, Epoch: top.Epoch})
 	}
 	for _, e := range slices.Backward(view.live) {
-		entries = append(entries, LogEntry{Slot: e.slot, Epoch: e.epoch, Live: true, Manifest: e.manifest})
+		entries = append(entries, LogEntry{Slot: e.Slot, Epoch: e.Epoch, Live: true, Manifest: e.manifest})
 	}
-	return entries, errors.Join(view.faults...)
+	return entries, view.fault()
 }
 
 // LoadRetained returns the manifests of the job's completed checkpoints that are
 // retained, newest first, without savepoints, reading only: it needs no
-// coordinator and disturbs none. A job that has none gets an empty slice. It reads
-// one listing and one object for each manifest.
+// coordinator and disturbs none. A job that never had one gets an empty slice. It
+// takes one listing and a read for each manifest, and where there is no log
+// another look for what proves that there was one: ErrLogLost.
 //
-// When records are corrupt it returns the manifests that are readable together
-// with an error that wraps [ErrCorrupt] and names each corrupt object; with any
-// other error (I/O, [ErrVersion], [*MismatchError]) it returns none.
+// When records cannot be read, from either of their copies, it returns the
+// manifests that are readable together with an error that wraps [ErrCorrupt] and
+// names each corrupt object; with any other error (I/O, [ErrVersion],
+// [*MismatchError], [*LogLostError]) it returns none.
 func LoadRetained(ctx context.Context, store Store, job string) ([]*Manifest, error) {
 	view, err := loadLog(ctx, store, job)
 	if err != nil {
 		return nil, err
 	}
-	return manifests(retained(view.live)), errors.Join(view.faults...)
+	return manifests(retained(view.live)), view.fault()
 }
 
 // LoadSavepoint reads the manifest of a completed savepoint: ErrNotExist if there
@@ -62,7 +67,7 @@ func LoadSavepoint(ctx context.Context, store Store, job string, checkpoint uint
 		return nil, err
 	}
 	name := savepointManifestName(job, checkpoint)
-	b, err := readObject(ctx, store, name)
+	b, err := readFrame(ctx, store, name, manifestMagic)
 	if err != nil {
 		return nil, err
 	}
@@ -101,18 +106,14 @@ func Savepoints(ctx context.Context, store Store, job string) iter.Seq2[uint64, 
 
 // entry is a checkpoint or savepoint in the commit log.
 type entry struct {
-	slot, epoch uint64
-	manifest    *Manifest
+	commitlog.Entry
+	manifest *Manifest
 }
 
 // retained returns the checkpoints among the entries, newest first.
 func retained(live []entry) []entry {
-	var out []entry
-	for _, e := range slices.Backward(live) {
-		if !e.manifest.Savepoint {
-			out = append(out, e)
-		}
-	}
+	out := slices.DeleteFunc(slices.Clone(live), func(e entry) bool { return e.manifest.Savepoint })
+	slices.Reverse(out)
 	return out
 }
 
@@ -126,116 +127,128 @@ func manifests(entries []entry) []*Manifest {
 
 // logView is what the commit log says at one moment.
 type logView struct {
-	slots  []uint64 // every slot there is, ascending
-	newest *record  // the newest readable record, nil in an empty log
-	live   []entry  // ascending by slot; newest is among them unless a claim
-	faults []error  // corrupt records that count, or may
-	broken []uint64 // their slots, and after probe all that do not decode
+	*commitlog.View
+	live []entry // what can be read of View.Live, ascending by slot
 }
 
-// top returns the highest slot taken.
-func (v *logView) top() uint64 {
-	if len(v.slots) == 0 {
-		return 0
-	}
-	return v.slots[len(v.slots)-1]
-}
-
-// loadLog reads the log. A coordinator at work may retire what is just being
-// read: then the log has moved on, and it is read again.
+// loadLog reads the log. Where there is none it looks for what proves that there
+// was: ErrLogLost.
 func loadLog(ctx context.Context, store Store, job string) (*logView, error) {
 	if err := checkJob(job); err != nil {
 		return nil, err
 	}
-	for seen := uint64(0); ; {
-		slots, err := listSlots(ctx, store, job)
+	for try := 1; ; try++ {
+		v, err := readLog(ctx, store, job)
+		if err != nil || len(v.Slots) > 0 {
+			return v, err
+		}
+		object, err := anyObject(ctx, store, job)
+		if err != nil || object == "" {
+			return v, err
+		}
+		// The log may be so new that the object was written between the two looks.
+		top, err := commitlog.NewestSlot(ctx, logStore{store}, job)
 		if err != nil {
 			return nil, err
 		}
-		v := &logView{slots: slots}
-		err = v.read(ctx, store, job)
-		if !errors.Is(err, ErrNotExist) {
-			return v, err
+		if top == 0 || try == openTries {
+			return nil, &LogLostError{Job: job, Found: []string{object}}
 		}
-		if v.top() == seen {
-			return nil, &CorruptError{Object: slotName(job, seen), Group: NoGroup, Reason: "log record counts one that is missing", Err: err}
-		}
-		seen = v.top()
 	}
 }
 
-func (v *logView) read(ctx context.Context, store Store, job string) error {
-	for _, slot := range slices.Backward(v.slots) {
-		r, err := readRecord(ctx, store, job, slot)
-		if err == nil {
-			v.newest = r
-			break
+// anyObject returns the name of an object of a checkpoint, "" if there is none.
+func anyObject(ctx context.Context, store Store, job string) (string, error) {
+	for info, err := range store.List(ctx, objectsPrefix(job)) {
+		if err != nil {
+			return "", fmt.Errorf("primary: look for checkpoints without a commit log: %w", err)
 		}
-		if err := v.fault(slot, err); err != nil {
-			return err
-		}
-	}
-	if v.newest == nil {
-		return nil
-	}
-	live := v.newest.live
-	if v.newest.kind != recordClaim {
-		live = append(slices.Clone(live), v.newest.slot)
-	}
-	for _, slot := range live {
-		if len(v.faults) > 0 && !slices.Contains(v.slots, slot) {
-			continue // retired by the newer record that cannot be read
-		}
-		e, err := readEntry(ctx, store, job, slot)
-		if err == nil {
-			v.live = append(v.live, e)
-		} else if err := v.fault(slot, err); err != nil {
-			return err
+		if parseName(job, info.Name).area == areaObject {
+			return info.Name, nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
-// fault notes a corrupt record; it returns every other error.
-func (v *logView) fault(slot uint64, err error) error {
-	if !errors.Is(err, ErrCorrupt) {
-		return err
-	}
-	v.faults = append(v.faults, err)
-	v.broken = append(v.broken, slot)
-	return nil
-}
-
-// probe reads the records that do not count. One that does not decode may be a
-// checkpoint that was skipped: it joins the broken ones, but is no fault.
-func (v *logView) probe(ctx context.Context, store Store, job string) error {
-	for _, slot := range v.slots {
-		if v.newest != nil && (slot == v.newest.slot || slices.Contains(v.newest.live, slot)) || slices.Contains(v.broken, slot) {
-			continue
-		}
-		r, err := readRecord(ctx, store, job, slot)
-		if err == nil && r.kind != recordClaim {
-			_, err = r.decodeManifest(slotName(job, slot))
-		}
-		switch {
-		case errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion):
-			v.broken = append(v.broken, slot)
-		case err != nil && !errors.Is(err, ErrNotExist): // retired meanwhile
-			return err
-		}
-	}
-	return nil
-}
-
-func readEntry(ctx context.Context, store Store, job string, slot uint64) (entry, error) {
-	r, err := readRecord(ctx, store, job, slot)
+// readLog reads the log and decodes what is live.
+func readLog(ctx context.Context, store Store, job string) (*logView, error) {
+	read, err := commitlog.Load(ctx, logStore{store}, job)
 	if err != nil {
-		return entry{}, err
+		return nil, logError(job, err)
 	}
-	name := slotName(job, slot)
-	if r.kind == recordClaim {
-		return entry{}, &CorruptError{Object: name, Group: NoGroup, Offset: 5, Reason: "a claim is counted as a checkpoint"}
+	v := &logView{View: read}
+	for _, e := range v.Live {
+		m, err := decodeEntry(job, v.Newest.Highest, e)
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			v.Faults = append(v.Faults, commitlog.Fault{Slot: e.Slot, Err: err})
+		case err != nil:
+			return nil, err
+		default:
+			v.live = append(v.live, entry{Entry: e, manifest: m})
+		}
 	}
-	m, err := r.decodeManifest(name)
-	return entry{slot: slot, epoch: r.epoch, manifest: m}, err
+	slices.SortStableFunc(v.Faults, func(a, b commitlog.Fault) int { return cmp.Compare(b.Slot, a.Slot) })
+	for i := range v.Faults {
+		v.Faults[i].Err = logError(job, v.Faults[i].Err)
+	}
+	return v, nil
+}
+
+// decodeEntry reads the manifest of an entry and checks that the two agree. No id above highest had been given.
+func decodeEntry(job string, highest uint64, e commitlog.Entry) (*Manifest, error) {
+	name := commitlog.RecordName(job, e.Holder)
+	m, err := DecodeManifest(e.Manifest)
+	switch {
+	case errors.Is(err, ErrVersion):
+		return nil, fmt.Errorf("primary: log record %s: %w", name, err)
+	case err != nil:
+		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: "manifest in a log record", Err: err}
+	case m.Job != job || m.Sequence != e.Slot || m.Savepoint != (e.Kind == commitlog.Savepoint) || m.Checkpoint > highest:
+		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: "manifest does not belong to its log record"}
+	}
+	return m, nil
+}
+
+// fault returns what cannot be read, nil if all can.
+func (v *logView) fault() error {
+	var faults []error
+	for _, f := range v.Faults {
+		faults = append(faults, f.Err)
+	}
+	return errors.Join(faults...)
+}
+
+// newestFault returns the faults that may hide a newer checkpoint than the newest
+// that is readable.
+func (v *logView) newestFault() error {
+	newest := uint64(0)
+	if r := retained(v.live); len(r) > 0 {
+		newest = r[0].Slot
+	}
+	var faults []error
+	for _, f := range v.Faults {
+		if f.Slot > newest {
+			faults = append(faults, f.Err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// skipped returns the slots that could not be read, now or by those before us,
+// and are still there or just went missing: ascending.
+func (v *logView) skipped() []uint64 {
+	var skipped []uint64
+	if v.Newest != nil {
+		for _, slot := range v.Newest.Skipped {
+			if slices.Contains(v.Slots, slot) {
+				skipped = append(skipped, slot)
+			}
+		}
+	}
+	for _, f := range v.Faults {
+		skipped = append(skipped, f.Slot)
+	}
+	slices.Sort(skipped)
+	return slices.Compact(skipped)
 }

@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // The names of a job in its store. Numbers in paths have 20 digits, so that names
 // sort as numbers do.
 //
-//	<job>/log/<slot>                                                  commit log
+//	<job>/log/<slot>, <job>/log-copy/<slot>, <job>/origin             commit log
 //	<job>/objects/<checkpoint>/<operator>-<task>-<attempt>-<epoch>    state of checkpoints
 //	<job>/savepoints/<checkpoint>/<operator>-<task>-<attempt>-<epoch> state of a savepoint
 //	<job>/savepoints/<checkpoint>/manifest                            its manifest
@@ -22,8 +24,6 @@ import (
 // been replaced without knowing it clean up behind itself without ever touching
 // what its successors' tasks write.
 
-const digits = 20
-
 func checkJob(job string) error {
 	if err := CheckName(job); err != nil {
 		return fmt.Errorf("coordinator: job name: %w", err)
@@ -31,15 +31,12 @@ func checkJob(job string) error {
 	if strings.Contains(job, "/") {
 		return fmt.Errorf("coordinator: job name: %w: %q has a slash", ErrName, job)
 	}
-	return CheckName(job + "/log/" + padded(0))
+	return CheckName(commitlog.CopyName(job, 0))
 }
 
-func padded(n uint64) string { return fmt.Sprintf("%0*d", digits, n) }
-
-func logPrefix(job string) string             { return job + "/log/" }
-func slotName(job string, slot uint64) string { return logPrefix(job) + padded(slot) }
-func objectsPrefix(job string) string         { return job + "/objects/" }
-func savepointsPrefix(job string) string      { return job + "/savepoints/" }
+func padded(n uint64) string             { return commitlog.Padded(n) }
+func objectsPrefix(job string) string    { return job + "/objects/" }
+func savepointsPrefix(job string) string { return job + "/savepoints/" }
 func savepointManifestName(job string, checkpoint uint64) string {
 	return savepointsPrefix(job) + padded(checkpoint) + "/manifest"
 }
@@ -69,7 +66,8 @@ type area uint8
 
 const (
 	areaForeign area = iota // not one of ours: never touched
-	areaLog
+	areaLog                 // a record of the commit log, or its copy
+	areaOrigin
 	areaObject
 	areaSavepoint // an object of a savepoint
 	areaManifest  // the manifest of a savepoint
@@ -77,17 +75,21 @@ const (
 
 // parseName understands exactly the names that the functions above make.
 func parseName(job, name string) stored {
+	if name == commitlog.OriginName(job) {
+		return stored{area: areaOrigin}
+	}
+	if slot, ok := commitlog.ParseName(job, name); ok {
+		return stored{area: areaLog, slot: slot}
+	}
 	rest, ok := strings.CutPrefix(name, job+"/")
 	if !ok {
 		return stored{}
 	}
 	parts := strings.Split(rest, "/")
-	number, ok := parsePadded(parts[min(1, len(parts)-1)])
+	number, ok := commitlog.ParsePadded(parts[min(1, len(parts)-1)])
 	switch {
 	case !ok:
 		return stored{}
-	case parts[0] == "log" && len(parts) == 2:
-		return stored{area: areaLog, slot: number}
 	case parts[0] == "savepoints" && len(parts) == 3 && parts[2] == "manifest":
 		return stored{area: areaManifest, checkpoint: number}
 	case len(parts) == 3 && (parts[0] == "objects" || parts[0] == "savepoints"):
@@ -102,11 +104,6 @@ func parseName(job, name string) stored {
 		return found
 	}
 	return stored{}
-}
-
-func parsePadded(s string) (uint64, bool) {
-	n, err := strconv.ParseUint(s, 10, 64)
-	return n, err == nil && len(s) == digits && s == padded(n)
 }
 
 // parseEpoch reads the epoch off <operator>-<task>-<attempt>-<epoch>.
@@ -130,8 +127,9 @@ func parseEpoch(s string) (uint64, bool) {
 	return epoch, true
 }
 
-// jobOfSlot returns the job whose commit log a name belongs to.
-func jobOfSlot(name string) (string, bool) {
+// jobOfLog returns the job whose commit log a name belongs to.
+func jobOfLog(name string) (string, bool) {
 	job, _, ok := strings.Cut(name, "/")
-	return job, ok && parseName(job, name).area == areaLog
+	area := parseName(job, name).area
+	return job, ok && (area == areaLog || area == areaOrigin)
 }

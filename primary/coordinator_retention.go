@@ -3,6 +3,8 @@ package primary
 import (
 	"iter"
 	"slices"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // ledger counts how often each object is named by what is in use: retained
@@ -80,10 +82,10 @@ func (c *Coordinator) Discard(checkpoint uint64) {
 
 // dropDiscardedLocked lets go of the discarded checkpoints that our newest record,
 // top, does not count.
-func (c *Coordinator) dropDiscardedLocked(top *record) {
+func (c *Coordinator) dropDiscardedLocked(top *commitlog.Record) {
 	until := c.greatestPendingLocked()
 	c.discarded = slices.DeleteFunc(c.discarded, func(e entry) bool {
-		if e.slot >= top.slot || slices.Contains(top.live, e.slot) {
+		if e.Slot >= top.Slot || top.Lives(e.Slot) {
 			return false
 		}
 		c.held = append(c.held, held{manifest: e.manifest, until: until})
@@ -102,11 +104,11 @@ func (c *Coordinator) greatestPendingLocked() uint64 {
 
 // retainLocked makes e the newest retained checkpoint and drops those its record
 // does not count: the superfluous.
-func (c *Coordinator) retainLocked(e entry, live []uint64) {
+func (c *Coordinator) retainLocked(e entry, record *commitlog.Record) {
 	until := c.greatestPendingLocked()
 	keep := []entry{e}
 	for _, old := range c.retained {
-		if slices.Contains(live, old.slot) {
+		if record.Lives(old.Slot) {
 			keep = append(keep, old)
 		} else {
 			c.held = append(c.held, held{manifest: old.manifest, until: until})
@@ -127,24 +129,19 @@ func (c *Coordinator) releaseHeldLocked() {
 }
 
 // retireSlotsLocked throws away the slots of the log below all that our newest
-// record, top, counts. Dead ones between the live stay until those go: what is
+// record, top, needs. Dead ones between the live stay until those go: what is
 // deleted is always the beginning of the log, so that no hole ever follows a slot
-// that is there. See commitLog.
-func (c *Coordinator) retireSlotsLocked(top *record) {
+// that is there. See commitlog.
+func (c *Coordinator) retireSlotsLocked(top *commitlog.Record) {
 	from := uint64(0)
 	if len(c.slots) > 0 {
 		from = c.slots[len(c.slots)-1]
 	}
-	for slot := max(from+1, c.epoch); slot <= top.slot; slot++ {
+	for slot := max(from+1, c.epoch); slot <= top.Slot; slot++ {
 		c.slots = append(c.slots, slot)
 	}
-	end := top.slot
-	if len(top.live) > 0 {
-		end = top.live[0] // they ascend
-	}
-	for len(c.slots) > 0 && c.slots[0] < end {
-		c.trash.slots = append(c.trash.slots, slotName(c.cfg.Job, c.slots[0]))
-		c.slots = c.slots[1:]
+	for end := top.Begin(); len(c.slots) > 0 && c.slots[0] < end; c.slots = c.slots[1:] {
+		c.trash.slots = append(c.trash.slots, c.slots[0])
 	}
 	c.cleanWake.set()
 }

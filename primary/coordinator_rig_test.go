@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/heapstate/heapstate/keygroups"
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 const testJob = "orders"
@@ -283,11 +284,12 @@ func requireIntact(t tester, s Store) []uint64 {
 func requireClean(t tester, s Store) {
 	t.Helper()
 	ctx := context.Background()
-	named := map[string]bool{}
+	named := map[string]bool{commitlog.OriginName(testJob): true}
 	entries, err := ReadLog(ctx, s, testJob)
 	require.NoError(t, err)
+	view, err := loadLog(ctx, s, testJob)
+	require.NoError(t, err)
 	for _, e := range entries {
-		named[slotName(testJob, e.Slot)] = true
 		if e.Manifest != nil {
 			for name := range objectsOf(e.Manifest) {
 				named[name] = true
@@ -304,8 +306,11 @@ func requireClean(t tester, s Store) {
 		}
 	}
 	for _, name := range names(t, s, testJob+"/") {
-		if at := parseName(testJob, name); at.area == areaLog && len(entries) > 0 && at.slot > entries[len(entries)-1].Slot {
+		if at := parseName(testJob, name); at.area == areaLog && view.Newest != nil && at.slot >= view.Newest.Begin() {
 			continue // the log is retired from its beginning only
+		}
+		if at := parseName(testJob, name); at.area == areaSavepoint && at.epoch < view.Newest.Epoch {
+			continue // of one who died before it was complete: only its manifest could say that it is nobody's
 		}
 		require.True(t, named[name], "nothing names %s", name)
 	}
@@ -321,6 +326,18 @@ func dump(t tester, s Store) string {
 		fmt.Fprintf(&b, "%s %x\n", name, content)
 	}
 	return b.String()
+}
+
+func slotName(job string, slot uint64) string { return commitlog.RecordName(job, slot) }
+
+// readObject returns the whole of an object, whatever it is.
+func readObject(ctx context.Context, store Store, name string) ([]byte, error) {
+	size, err := store.Size(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	return b, store.ReadAt(ctx, name, b, 0)
 }
 
 // bubble runs a test over a memory store in a synctest bubble.

@@ -110,8 +110,8 @@ func TestSavepointIsFinishedAtTheNextStart(t *testing.T) {
 		want    int
 	}{
 		"all there":                  {func(*rig) {}, 3},
-		"deleted by its owner":       {func(r *rig) { deleteAll(r, r.savepoints()) }, 0},
-		"one object deleted already": {func(r *rig) { deleteAll(r, r.savepoints()[:1]) }, 0},
+		"deleted by its owner":       {func(r *rig) { removeAll(r, r.savepoints()) }, 0},
+		"one object deleted already": {func(r *rig) { removeAll(r, r.savepoints()[:1]) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, store Store) {
@@ -138,7 +138,7 @@ func TestSavepointIsFinishedAtTheNextStart(t *testing.T) {
 	}
 }
 
-func deleteAll(r *rig, names []string) {
+func removeAll(r *rig, names []string) {
 	for _, name := range names {
 		require.NoError(r.t, r.store.Delete(r.t.Context(), name))
 	}
@@ -148,6 +148,9 @@ func deleteAll(r *rig, names []string) {
 func TestSweepDoesNotTakeASavepointJustCompleted(t *testing.T) {
 	bubble(t, func(t *testing.T, store Store) {
 		hooked := &hookStore{Store: store}
+		before := startRig(t, store)
+		before.complete()
+		before.stop()
 		r := newRig(t, hooked)
 		r.open()
 		r.startTasks()

@@ -37,7 +37,8 @@ func (c *Coordinator) search(ctx context.Context, s sweep) ([]string, error) {
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(f.names, func(name string) bool {
 		at := parseName(c.cfg.Job, name)
-		return c.inUseLocked(name, at) || at.area == areaSavepoint && f.dirs[at.checkpoint].keeps(name)
+		return !s.covers(at) || c.inUseLocked(name, at) ||
+			at.area == areaSavepoint && f.dirs[at.checkpoint].keeps(name, at.epoch == c.epoch)
 	}), nil
 }
 
@@ -80,13 +81,15 @@ func (c *Coordinator) identify(ctx context.Context, id uint64, dir *savepointDir
 	}
 }
 
-// keeps tells whether an object belongs to a completed savepoint.
-func (d *savepointDir) keeps(name string) bool {
+// keeps tells whether an object of a savepoint is the user's. Only its manifest says
+// that one is not, or, while there is none, that it is ours: a savepoint of ours that
+// had been committed would be known to be.
+func (d *savepointDir) keeps(name string, ours bool) bool {
 	if d.complete && d.named != nil {
 		_, ok := d.named[name]
 		return ok
 	}
-	return d.complete
+	return d.complete || !ours
 }
 
 // inUseLocked tells whether a sweep must leave an object alone: it is not of a

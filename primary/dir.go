@@ -38,7 +38,10 @@ type Dir struct {
 	closed atomic.Bool
 }
 
-var _ Store = (*Dir)(nil)
+var (
+	_ Store        = (*Dir)(nil)
+	_ BatchDeleter = (*Dir)(nil)
+)
 
 // OpenDir opens the directory dir as a store, making it if it is missing, and
 // removes what dead writers have left there. A store that is only read is not
@@ -148,6 +151,19 @@ func (d *Dir) Delete(ctx context.Context, name string) error {
 		return d.fault("delete", name, err)
 	}
 	d.prune(path.Dir(name))
+	return nil
+}
+
+// DeleteAll is part of BatchDeleter.
+func (d *Dir) DeleteAll(ctx context.Context, names []string) error { return deleteAll(ctx, d, names) }
+
+// deleteAll deletes one object after the other.
+func deleteAll(ctx context.Context, store Store, names []string) error {
+	for _, name := range names {
+		if err := store.Delete(ctx, name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -4,23 +4,28 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // What a caller can decide on; test with errors.Is.
 var (
 	// ErrNotExist: no object has that name.
-	ErrNotExist = errors.New("primary: object does not exist")
+	ErrNotExist = commitlog.ErrNotExist
 	// ErrExist: another object has that name already.
-	ErrExist = errors.New("primary: object exists")
+	ErrExist = commitlog.ErrExist
 	// ErrUncertain: a commit reached the store, but whether it is durable is
 	// not known. Reading the object tells whether it is there.
-	ErrUncertain = errors.New("primary: outcome of commit unknown")
+	ErrUncertain = commitlog.ErrUncertain
 	// ErrCorrupt: bytes are not what they must be; see CorruptError.
 	ErrCorrupt = errors.New("primary: corrupt")
 	// ErrVersion: the bytes are of a format version this build cannot read.
-	ErrVersion = errors.New("primary: unsupported format version")
+	ErrVersion = commitlog.ErrVersion
 	// ErrFenced: the caller's attempt or coordinator is no longer current.
-	ErrFenced = errors.New("primary: fenced")
+	ErrFenced = commitlog.ErrFenced
+	// ErrLogLost: the job has checkpoints, or had, and its commit log is gone; see
+	// LogLostError. Nothing was changed.
+	ErrLogLost = commitlog.ErrLogLost
 	// ErrName: the name of an object, or a prefix, is malformed.
 	ErrName = errors.New("primary: bad object name")
 	// ErrClosed: the store or the writer has been closed.
@@ -71,3 +76,30 @@ func (e *CorruptError) Unwrap() []error {
 	}
 	return []error{ErrCorrupt, e.Err}
 }
+
+// LogLostError says that a job's commit log is gone, or newer records of it are,
+// while something proves that they were there. It unwraps to [ErrLogLost]. It is
+// answered before anything is changed: no job starts empty, or goes back to an
+// older checkpoint, because files are missing.
+type LogLostError struct {
+	// Job is the job's name.
+	Job string
+	// Found is what proves it: names of objects, some of them if there are many.
+	Found []string
+	// Newest is the newest slot of the log that is there, 0 if none is.
+	Newest uint64
+}
+
+// Error says what is missing, what proves it, and what to do.
+func (e *LogLostError) Error() string {
+	missing := "no record of its commit log"
+	if e.Newest > 0 {
+		missing = fmt.Sprintf("no record of its commit log after slot %d", e.Newest)
+	}
+	return fmt.Sprintf("%v: job %q has %s, but there is %s: put back the files of %s/log or of %s/log-copy (either will do); "+
+		"or, to start the job anew or from a savepoint, move %s/objects, %s/log, %s/log-copy and %s/origin away",
+		ErrLogLost, e.Job, missing, strings.Join(e.Found, ", "), e.Job, e.Job, e.Job, e.Job, e.Job, e.Job)
+}
+
+// Unwrap returns ErrLogLost.
+func (e *LogLostError) Unwrap() error { return ErrLogLost }

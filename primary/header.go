@@ -9,6 +9,7 @@ import (
 
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
+	"github.com/heapstate/heapstate/primary/internal/frame"
 )
 
 const (
@@ -44,7 +45,7 @@ func blockIn(group int, r keygroups.Range, m, task int) bool {
 }
 
 func appendHeader(dst []byte, h *Header) []byte {
-	return appendFrame(dst, objectMagic, objectVersion, func(b []byte) []byte {
+	return frame.Append(dst, objectMagic, objectVersion, func(b []byte) []byte {
 		b = wire.AppendArrayLen(b, headerFields)
 		b = wire.AppendString(b, h.Job)
 		b = wire.AppendString(b, h.Operator)
@@ -82,10 +83,10 @@ func decodeHeader(b []byte) (Header, error) {
 	h.Schema = readBlob(r)
 	readEnd(r)
 	if err := r.Err(); err != nil {
-		return Header{}, corruptAt(frameHead, "header does not decode", err)
+		return Header{}, corruptAt(frame.Head, "header does not decode", err)
 	}
 	if err := h.check(); err != nil {
-		return Header{}, corruptAt(frameHead, "header makes no sense", err)
+		return Header{}, corruptAt(frame.Head, "header makes no sense", err)
 	}
 	return h, nil
 }

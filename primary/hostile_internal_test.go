@@ -17,6 +17,7 @@ import (
 
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
+	"github.com/heapstate/heapstate/primary/internal/frame"
 )
 
 // allocated runs f and returns how many bytes it took from the heap.
@@ -131,21 +132,21 @@ func TestForgedHeadersAreRefused(t *testing.T) {
 		_, err := decodeHeader(appendHeader(nil, &h))
 		require.ErrorIs(t, err, ErrCorrupt, name)
 	}
-	frame := func(body ...byte) []byte {
-		return appendFrame(nil, objectMagic, objectVersion, func(b []byte) []byte { return append(b, body...) })
+	framed := func(body ...byte) []byte {
+		return frame.Append(nil, objectMagic, objectVersion, func(b []byte) []byte { return append(b, body...) })
 	}
 	h := forgedHeader()
 	whole, err := openFrame(appendHeader(nil, &h), objectMagic, objectVersion)
 	require.NoError(t, err)
-	_, err = decodeHeader(frame(whole...))
+	_, err = decodeHeader(framed(whole...))
 	require.NoError(t, err)
-	_, err = decodeHeader(frame(append(whole, 0)...))
+	_, err = decodeHeader(framed(append(whole, 0)...))
 	require.ErrorIs(t, err, ErrCorrupt, "bytes after the header")
 	for n := range whole {
-		_, err = decodeHeader(frame(whole[:n]...))
+		_, err = decodeHeader(framed(whole[:n]...))
 		require.ErrorIs(t, err, ErrCorrupt, "first %d bytes of the header", n)
 	}
-	_, err = decodeHeader(appendFrame(nil, objectMagic, objectVersion+1, func(b []byte) []byte { return append(b, whole...) }))
+	_, err = decodeHeader(frame.Append(nil, objectMagic, objectVersion+1, func(b []byte) []byte { return append(b, whole...) }))
 	require.ErrorIs(t, err, ErrVersion)
 	require.NotErrorIs(t, err, ErrCorrupt)
 }
@@ -158,7 +159,7 @@ func TestHostileLengthsTakeLittleMemory(t *testing.T) {
 	start := int64(len(appendHeader(nil, &h)))
 	hugeArray := []byte{0xdd, 0xff, 0xff, 0xff, 0xff}
 	manifest := func(body ...[]byte) func() error {
-		b := appendFrame(nil, manifestMagic, manifestVersion, func(b []byte) []byte { return append(b, slices.Concat(body...)...) })
+		b := frame.Append(nil, manifestMagic, manifestVersion, func(b []byte) []byte { return append(b, slices.Concat(body...)...) })
 		return func() error { _, err := DecodeManifest(b); return err }
 	}
 	m := []byte{0x98, 0xa1, 'j', 0, 0, 0xc2, 0xd6, 0xff, 0, 0, 0, 0, 0x7f, 0} // all fields but the operators
@@ -176,7 +177,7 @@ func TestHostileLengthsTakeLittleMemory(t *testing.T) {
 		"frame length": func() error {
 			b := appendHeader(nil, &h)
 			binary.LittleEndian.PutUint64(b[12:], 1<<60)
-			end := len(b) - frameTail
+			end := len(b) - frame.Tail
 			binary.LittleEndian.PutUint32(b[end:], crc32.Checksum(b[:end], castagnoli))
 			_, err := decodeHeader(b)
 			return err

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/primary/internal/frame"
 )
 
 // The end of an object: the index, a msgpack array with one array per segment,
@@ -74,7 +75,7 @@ func decodeTrailer(b []byte, size int64) (trailer, error) {
 		return trailer{}, corruptAt(at, "object does not have the length it had", nil)
 	case t.indexOffset < 0 || t.indexOffset > at || t.indexLength != at-t.indexOffset:
 		return trailer{}, corruptAt(at, "index is not between the blocks and the trailer", nil)
-	case t.headerLength < frameHead+frameTail || t.headerLength > min(t.indexOffset, maxHeader):
+	case t.headerLength < frame.Head+frame.Tail || t.headerLength > min(t.indexOffset, maxHeader):
 		return trailer{}, corruptAt(at, "header is not before the index", nil)
 	}
 	return t, nil

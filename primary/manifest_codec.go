@@ -6,6 +6,7 @@ import (
 
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
+	"github.com/heapstate/heapstate/primary/internal/frame"
 )
 
 // Field counts, and the least bytes one element can take: what bounds the memory
@@ -30,7 +31,7 @@ const (
 // Append appends the encoded manifest to dst. The same manifest always gives the
 // same bytes. It does not check m: see Check.
 func (m *Manifest) Append(dst []byte) []byte {
-	return appendFrame(dst, manifestMagic, manifestVersion, func(b []byte) []byte {
+	return frame.Append(dst, manifestMagic, manifestVersion, func(b []byte) []byte {
 		b = wire.AppendArrayLen(b, manifestFields)
 		b = wire.AppendString(b, m.Job)
 		b = wire.AppendUint(b, m.Sequence)
@@ -103,10 +104,10 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 	m := readManifest(r)
 	readEnd(r)
 	if err := r.Err(); err != nil {
-		return nil, corruptAt(frameHead, "manifest does not decode", err)
+		return nil, corruptAt(frame.Head, "manifest does not decode", err)
 	}
 	if err := m.Check(); err != nil {
-		return nil, corruptAt(frameHead, "manifest makes no sense", err)
+		return nil, corruptAt(frame.Head, "manifest makes no sense", err)
 	}
 	return m, nil
 }

@@ -19,7 +19,10 @@ type Memory struct {
 	// Invariant: a slice in objects is never written to again.
 }
 
-var _ Store = (*Memory)(nil)
+var (
+	_ Store        = (*Memory)(nil)
+	_ BatchDeleter = (*Memory)(nil)
+)
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory { return &Memory{objects: make(map[string][]byte)} }
@@ -118,6 +121,11 @@ func (m *Memory) Delete(ctx context.Context, name string) error {
 	defer m.mu.Unlock()
 	delete(m.objects, name)
 	return nil
+}
+
+// DeleteAll is part of BatchDeleter.
+func (m *Memory) DeleteAll(ctx context.Context, names []string) error {
+	return deleteAll(ctx, m, names)
 }
 
 // memoryWriter writes one object of a Memory.

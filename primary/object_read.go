@@ -9,6 +9,8 @@ import (
 	"math"
 
 	"github.com/zeebo/xxh3"
+
+	"github.com/heapstate/heapstate/primary/internal/frame"
 )
 
 // probeSize is the length in bytes from which ReadBlock makes sure that the end
@@ -33,7 +35,7 @@ func ReadIndex(ctx context.Context, r RangeReader, size int64) (*Index, error) {
 }
 
 func readIndex(ctx context.Context, r RangeReader, size int64) (*Index, error) {
-	if size < frameHead+frameTail+1+trailerSize {
+	if size < frame.Head+frame.Tail+1+trailerSize {
 		return nil, corruptAt(0, fmt.Sprintf("%d bytes are too short for an object", size), nil)
 	}
 	b, err := readRange(ctx, r, size-trailerSize, trailerSize)

@@ -59,6 +59,14 @@ type Store interface {
 	Delete(ctx context.Context, name string) error
 }
 
+// BatchDeleter is what a [Store] MAY be too, where one request deletes many objects.
+// A coordinator then makes one request where it would make one for each object.
+type BatchDeleter interface {
+	// DeleteAll is Delete for each of the names, at most a thousand, in no order to
+	// rely on. After an error any of them may still be there.
+	DeleteAll(ctx context.Context, names []string) error
+}
+
 // Writer writes one object. It belongs to one goroutine. Every writer MUST be
 // ended by Commit or Abort; what a Writer has buffered or stored elsewhere is
 // given back by either.

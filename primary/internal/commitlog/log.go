@@ -1,0 +1,213 @@
+package commitlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// Store is what a log needs of a store.
+type Store interface {
+	// Create makes an object durable, if nothing has its name. ErrExist: something has. ErrUncertain: it is not known
+	// whether it was made. After any other error it is certain that it was not.
+	Create(ctx context.Context, name string, b []byte) error
+	// Read returns an object that is one frame of that magic, or ErrNotExist. A *DamageError MAY say that it is none.
+	Read(ctx context.Context, name, magic string) ([]byte, error)
+	// Exists tells whether an object is there.
+	Exists(ctx context.Context, name string) (bool, error)
+	// List yields the names that begin with prefix. What is created or deleted meanwhile may be missed.
+	List(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
+// Log appends to the commit log of a job; see the package's documentation for why it is right. It belongs to one
+// goroutine at a time.
+type Log struct {
+	store Store
+	job   string
+	claim uuid.UUID
+	epoch uint64
+	// last is the newest slot known to be taken. Invariant: once newest is set, it is newest's.
+	last uint64
+	// newest is our newest record in the log, nil before the claim.
+	newest *Record
+}
+
+// Verdict is what became of an appended record.
+type Verdict uint8
+
+const (
+	// Committed: it is in the log, durably. With ErrFenced beside it, it is so, and the log has since been claimed by
+	// another.
+	Committed Verdict = iota
+	// Refused: it is not in the log and never will be.
+	Refused
+	// Doubt: nobody knows yet. With ErrFenced beside it, nobody will.
+	Doubt
+)
+
+// New returns a log to be claimed in the slot after top. claim is a uuid of its own.
+func New(store Store, job string, claim uuid.UUID, top uint64) *Log {
+	return &Log{store: store, job: job, claim: claim, epoch: top + 1, last: top}
+}
+
+// Epoch is the slot of the claim.
+func (l *Log) Epoch() uint64 { return l.epoch }
+
+// Newest is our newest record in the log, nil before the claim. It must not be modified.
+func (l *Log) Newest() *Record { return l.newest }
+
+// Next prepares a record for the slot after the last one.
+func (l *Log) Next(kind Kind, highest uint64) *Record {
+	return &Record{Kind: kind, Slot: l.last + 1, Epoch: l.epoch, Claim: l.claim, Highest: highest, Job: l.job}
+}
+
+// Append creates the record's slot and finds out what became of it.
+func (l *Log) Append(ctx context.Context, r *Record) (Verdict, error) {
+	b := r.Append(nil)
+	err := l.store.Create(ctx, RecordName(l.job, r.Slot), b)
+	switch {
+	case err == nil && l.newest != nil:
+		return l.confirm(ctx, r)
+	case err == nil:
+		return l.judge(ctx, r)
+	case errors.Is(err, ErrExist):
+		return l.compare(ctx, r, b)
+	case errors.Is(err, ErrUncertain):
+		return Doubt, err
+	}
+	return Refused, err
+}
+
+// confirm decides about a slot that was just created.
+func (l *Log) confirm(ctx context.Context, r *Record) (Verdict, error) {
+	if err := l.follows(ctx, r.Slot); err != nil {
+		return Doubt, err
+	}
+	l.last, l.newest = r.Slot, r
+	return Committed, nil
+}
+
+// Copy writes the second copy of a record that is committed.
+func (l *Log) Copy(ctx context.Context, r *Record) error {
+	name, b := CopyName(l.job, r.Slot), r.Append(nil)
+	err := l.store.Create(ctx, name, b)
+	if !errors.Is(err, ErrExist) && !errors.Is(err, ErrUncertain) {
+		return err
+	}
+	got, readErr := l.store.Read(ctx, name, Magic)
+	if readErr != nil || !bytes.Equal(got, b) {
+		return errors.Join(err, readErr)
+	}
+	return nil
+}
+
+// compare finds out who has the slot we were refused: it may be ourselves, when the store repeated a request whose answer
+// was lost.
+func (l *Log) compare(ctx context.Context, r *Record, b []byte) (Verdict, error) {
+	got, err := l.store.Read(ctx, RecordName(l.job, r.Slot), Magic)
+	var damage *DamageError
+	switch {
+	case err == nil && bytes.Equal(got, b):
+		return l.judge(ctx, r)
+	case err == nil || errors.As(err, &damage):
+		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
+	case errors.Is(err, ErrNotExist):
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is already retired", ErrFenced, r.Slot)
+	}
+	return Doubt, err
+}
+
+// judge decides about a slot that holds our record, by what is newest.
+func (l *Log) judge(ctx context.Context, r *Record) (Verdict, error) {
+	newest, err := NewestSlot(ctx, l.store, l.job)
+	switch {
+	case err != nil:
+		return Doubt, err
+	case newest == r.Slot:
+		return l.confirm(ctx, r)
+	case newest < r.Slot:
+		return Doubt, fmt.Errorf("primary: slot %d is not listed after its creation", r.Slot)
+	}
+	fenced := fmt.Errorf("%w: the commit log was claimed at slot %d or before", ErrFenced, newest)
+	top, err := ReadRecord(ctx, l.store, l.job, newest)
+	switch {
+	case err != nil || !top.Lives(r.Slot):
+		return Doubt, fenced
+	case top.Claim == l.claim: // an earlier try to seal r
+		l.last, l.newest = newest, top
+		return Committed, nil
+	}
+	return Committed, fenced
+}
+
+// follows makes sure that a slot just created is in no hole: the one before it is still there. That is a record of ours,
+// except before the claim, which may follow what is left of a lost record. A copy alone proves little, for its writer may
+// have slept between record and copy; so the log was listed too.
+func (l *Log) follows(ctx context.Context, slot uint64) error {
+	if slot == 1 {
+		return nil
+	}
+	before := []string{RecordName(l.job, slot-1)}
+	if l.newest == nil {
+		before = append(before, CopyName(l.job, slot-1))
+	}
+	for _, name := range before {
+		there, err := l.store.Exists(ctx, name)
+		if err != nil {
+			return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
+		}
+		if there {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: slot %d of the commit log has been retired: %w", ErrFenced, slot-1, ErrTaken)
+}
+
+// Settle decides about a record whose append ended in doubt. If the slot is still free it is filled, so that the record
+// can never arrive; if the record is there, another one is put behind it, which makes both durable. live is what counts
+// if the record does not arrive; it must be the same at every try.
+func (l *Log) Settle(ctx context.Context, r *Record, live []Ref) (Verdict, error) {
+	name := RecordName(l.job, r.Slot)
+	void := &Record{
+		Kind: Claim, Slot: r.Slot, Epoch: l.epoch, Claim: l.claim, Highest: r.Highest, Job: l.job,
+		Live: live, Skipped: r.Skipped,
+	}
+	got, err := l.store.Read(ctx, name, Magic)
+	switch {
+	case err == nil && bytes.Equal(got, r.Append(nil)):
+		if v, err := l.judge(ctx, r); v != Committed || err != nil {
+			return v, err
+		}
+		return l.seal(ctx, r)
+	case err == nil && !bytes.Equal(got, void.Append(nil)):
+		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
+	case errors.Is(err, ErrNotExist):
+		err = l.store.Create(ctx, name, void.Append(nil))
+	}
+	if err != nil { // ErrExist too: what arrived meanwhile is read the next time
+		return Doubt, err
+	}
+	if v, err := l.judge(ctx, void); v != Committed || err != nil {
+		return Doubt, err
+	}
+	return Refused, nil
+}
+
+// seal puts an empty record behind r.
+func (l *Log) seal(ctx context.Context, r *Record) (Verdict, error) {
+	seal := l.Next(Claim, r.Highest)
+	seal.Live, seal.Skipped = append(slices.Clone(r.Live), Ref{Slot: r.Slot, Holder: r.Slot}), r.Skipped
+	v, err := l.Append(ctx, seal)
+	switch {
+	case v == Committed:
+		return Committed, err
+	case errors.Is(err, ErrFenced):
+		return l.judge(ctx, r)
+	}
+	return Doubt, err
+}
