@@ -1,0 +1,87 @@
+package primary
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// batchHook is a hookStore whose store deletes many objects with one request.
+type batchHook struct{ *hookStore }
+
+func (b batchHook) DeleteAll(ctx context.Context, names []string) error {
+	return b.do(ctx, "deleteall", "", func() error { return deleteAll(ctx, b.hookStore.Store, names) })
+}
+
+// counted counts the requests that are made until done returns. An object is one request: the end of its writer.
+func counted(h *hookStore, done func()) map[string]int {
+	requests := map[string]int{}
+	h.set(func(_ context.Context, o op) error {
+		if o.kind != "create" {
+			requests[o.kind]++
+		}
+		return nil
+	}, nil)
+	done()
+	synctest.Wait()
+	h.set(nil, nil)
+	return requests
+}
+
+// What a checkpoint of two tasks costs, their objects included.
+func TestRequestsOfACheckpoint(t *testing.T) {
+	for name, tc := range map[string]struct {
+		store  func(*hookStore) Store
+		retain int
+		want   map[string]int
+	}{
+		"one retained":    {func(h *hookStore) Store { return batchHook{h} }, 1, map[string]int{"commit": 2 + 2, "size": 1, "deleteall": 1}},
+		"three retained":  {func(h *hookStore) Store { return batchHook{h} }, 3, map[string]int{"commit": 2 + 2, "size": 1, "deleteall": 1}},
+		"without batches": {func(h *hookStore) Store { return h }, 1, map[string]int{"commit": 2 + 2, "size": 1, "delete": 2 + 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				hooked := &hookStore{Store: store}
+				r := startRig(t, tc.store(hooked), func(cfg *CoordinatorConfig) { cfg.Retain = tc.retain })
+				for range 5 {
+					r.complete()
+				}
+				synctest.Wait()
+				require.Equal(t, tc.want, counted(hooked, func() { r.complete() }))
+				r.stop()
+			})
+		})
+	}
+}
+
+// However often a job was started without ever making a checkpoint, opening it costs the same and its log is as long.
+func TestACrashLoopCostsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, store, func(cfg *CoordinatorConfig) { cfg.Retain = 2 })
+		r.complete()
+		newest := r.complete().Checkpoint
+		r.stop()
+		var first map[string]int
+		for i := range 300 {
+			r := newRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.Retain = 2 })
+			calls := counted(hooked, r.open)
+			r.startTasks()
+			r.run()
+			r.part(0, r.trigger(false), false) // its process dies meanwhile
+			synctest.Wait()
+			r.stop()
+			require.Equal(t, newest, r.c.Latest().Checkpoint)
+			switch i {
+			case 1:
+				first = calls
+				require.LessOrEqual(t, calls["list"], 3)
+			case 299:
+				require.Equal(t, first, calls)
+				require.Less(t, len(names(t, store, "")), 20)
+			}
+		}
+	})
+}
