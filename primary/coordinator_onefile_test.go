@@ -57,7 +57,9 @@ func happenings(past contents, foreign contents) []oneFile {
 		{"version flipped", func(c contents, name string) []byte { return flipped(c[name], 8) }},
 		{"middle flipped", func(c contents, name string) []byte { return flipped(c[name], len(c[name])/2) }},
 		{"an older of the kind", func(c contents, name string) []byte { return likeIt(past, name) }},
-		{"another job's", func(c contents, name string) []byte { return likeIt(foreign, strings.Replace(name, testJob, "other", 1)) }},
+		{"another job's", func(c contents, name string) []byte {
+			return likeIt(foreign, strings.Replace(name, testJob, "other", 1))
+		}},
 	}
 }
 

@@ -24,7 +24,14 @@ import (
 // An object is written to a file of its own under tmp~ (no object has such a
 // name), fsynced, and given its name by a hard link, which fails if the name is
 // taken: that is the atomic create-if-absent. Then the directories above it are
-// fsynced. Files are 0600 and directories 0700; symbolic links are not objects.
+// fsynced. Files are 0600 and directories 0700.
+//
+// Symbolic links, pipes and whatever else is neither file nor directory are no
+// objects, but they have a name that no object can take: they are listed, reading
+// one is ErrCorrupt, and none is ever followed, opened or deleted.
+//
+// If dir is removed and made anew while a Dir is open, it goes on in the new one.
+// While dir is gone every method fails, and not with ErrNotExist.
 //
 // What a process that died has left under tmp~ is removed by the next OpenDir:
 // at once if it ran on this host and its lock is gone, else once nothing was
@@ -180,10 +187,17 @@ func (d *Dir) fault(op, name string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, vfs.ErrNotRegular) && !d.isDir(name):
+		return &CorruptError{Object: name, Group: NoGroup, Reason: "a link, a pipe or a device is in the object's place", Err: err}
 	case missing(err):
 		return fmt.Errorf("%w: %s", ErrNotExist, name)
 	}
 	return fmt.Errorf("primary: %s %s: %w", op, name, err)
+}
+
+func (d *Dir) isDir(name string) bool {
+	info, err := d.fs.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // missing reports whether err says that there is no such object: nothing of that
@@ -236,9 +250,12 @@ func (d *Dir) walk(ctx context.Context, dir, prefix string, yield func(Info) boo
 	return true, nil
 }
 
-// visit yields one object, unless it has gone.
+// visit yields one object, unless it has gone, or what is in its place.
 func (d *Dir) visit(name string, yield func(Info) bool) (bool, error) {
 	info, err := d.stat(name)
+	if errors.Is(err, vfs.ErrNotRegular) {
+		return yield(Info{Name: name}), nil
+	}
 	if missing(err) {
 		return true, nil
 	}

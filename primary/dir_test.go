@@ -119,14 +119,38 @@ func TestDirTakesNoLinksForObjects(t *testing.T) {
 		t.Skip(err)
 	}
 	_, err := d.Size(t.Context(), "link")
-	require.ErrorIs(t, err, primary.ErrNotExist)
-	require.ErrorIs(t, d.ReadAt(t.Context(), "link", make([]byte, 1), 0), primary.ErrNotExist)
+	require.ErrorIs(t, err, primary.ErrCorrupt)
+	require.NotErrorIs(t, err, primary.ErrNotExist, "something is there")
+	require.ErrorIs(t, d.ReadAt(t.Context(), "link", make([]byte, 1), 0), primary.ErrCorrupt)
+	listed := map[string]int64{}
 	for info, err := range d.List(t.Context(), "") {
 		require.NoError(t, err)
-		require.Equal(t, "a", info.Name)
+		listed[info.Name] = info.Size
 	}
+	require.Equal(t, map[string]int64{"a": 1, "link": 0}, listed)
 	require.ErrorIs(t, put(t, d, "link", "y"), primary.ErrExist)
+	require.NoError(t, d.Delete(t.Context(), "link"))
 	require.Equal(t, "x", get(t, d, "a"))
+	require.FileExists(t, filepath.Join(dir, "link"), "it is not ours")
+}
+
+func TestDirGoesOnInADirectoryMadeAnew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	d := openDir(t, dir)
+	require.NoError(t, put(t, d, "job/a", "before"))
+	require.NoError(t, os.RemoveAll(dir))
+	for range 2 {
+		_, err := d.Size(t.Context(), "job/b")
+		require.Error(t, err)
+		require.NotErrorIs(t, err, primary.ErrNotExist, "nobody knows")
+		require.Error(t, put(t, d, "job/b", "nowhere"))
+	}
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, put(t, d, "job/b", "anew"))
+	require.Equal(t, "anew", get(t, d, "job/b"))
+	_, err := d.Size(t.Context(), "job/a")
+	require.ErrorIs(t, err, primary.ErrNotExist)
+	require.FileExists(t, filepath.Join(dir, "job/b"))
 }
 
 // TestTwoDirsRace is the suite's race between stores that share nothing but the

@@ -7,20 +7,29 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync"
 )
 
 // OpenRoot opens the directory dir, making it (0700) if it is missing, as a tree
 // nothing escapes from: neither ".." nor a symbolic link leads outside. What it
 // makes is durable when it returns.
+//
+// If the directory is removed and made anew, by whatever, the tree is the new one
+// from then on. While it is gone every operation fails, and not with
+// fs.ErrNotExist: what cannot be seen is not known to be missing.
 func OpenRoot(dir string) (FS, error) {
-	if err := makeRoot(dir, syncDir); err != nil {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = makeRoot(dir, syncDir)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("vfs: open root: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("vfs: open root: %w", err)
 	}
-	return &rootFS{root: root}, nil
+	return &rootFS{dir: dir, root: root}, nil
 }
 
 // makeRoot makes dir and what is missing above it, and syncs every directory that
@@ -55,13 +64,71 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// rootFS is an FS over os.Root. It has no state of its own.
-type rootFS struct{ root *os.Root }
+// rootFS is an FS over os.Root.
+type rootFS struct {
+	dir string
 
-func (r *rootFS) MkdirAll(name string, perm fs.FileMode) error { return r.root.MkdirAll(name, perm) }
+	mu   sync.RWMutex // guards root
+	root *os.Root     // one that was replaced is closed by its finalizer: others may be using it
+}
+
+// do runs an operation, once more if the root turns out to have been made anew.
+func (r *rootFS) do(op func(root *os.Root) error) error {
+	r.mu.RLock()
+	root := r.root
+	r.mu.RUnlock()
+	err := op(root)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch now, lookErr := r.look(root); {
+	case lookErr != nil:
+		return fmt.Errorf("%w: %v", lookErr, err)
+	case now != root:
+		return op(now)
+	}
+	return err
+}
+
+// look returns the root that the directory leads to now.
+func (r *rootFS) look(root *os.Root) (*os.Root, error) {
+	named, err := os.Stat(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("vfs: the root directory %s is gone: %v", r.dir, err)
+	}
+	if open, err := root.Stat("."); err == nil && os.SameFile(named, open) {
+		return root, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.root != root { // another has looked
+		return r.root, nil
+	}
+	now, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("vfs: open the root directory %s anew: %v", r.dir, err)
+	}
+	r.root = now
+	return now, nil
+}
+
+// open is do for what returns a file.
+func (r *rootFS) open(op func(root *os.Root) (*os.File, error)) (f *os.File, err error) {
+	err = r.do(func(root *os.Root) (err error) {
+		f, err = op(root)
+		return err
+	})
+	return f, err
+}
+
+func (r *rootFS) MkdirAll(name string, perm fs.FileMode) error {
+	return r.do(func(root *os.Root) error { return root.MkdirAll(name, perm) })
+}
 
 func (r *rootFS) Create(name string, perm fs.FileMode) (File, error) {
-	f, err := r.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	f, err := r.open(func(root *os.Root) (*os.File, error) {
+		return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +139,7 @@ func (r *rootFS) Create(name string, perm fs.FileMode) (File, error) {
 // can block or do things, and at the open file after, because the name may have
 // been given to another file in between.
 func (r *rootFS) Open(name string) (File, error) {
-	before, err := r.root.Lstat(name)
+	before, err := r.Stat(name)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +151,7 @@ func (r *rootFS) Open(name string) (File, error) {
 
 // openSame opens name and makes sure that it is the file described by before.
 func (r *rootFS) openSame(name string, flag int, before fs.FileInfo) (File, error) {
-	f, err := r.root.OpenFile(name, flag, 0)
+	f, err := r.open(func(root *os.Root) (*os.File, error) { return root.OpenFile(name, flag, 0) })
 	if err != nil {
 		return nil, err
 	}
@@ -98,22 +165,43 @@ func (r *rootFS) openSame(name string, flag int, before fs.FileInfo) (File, erro
 	return f, nil
 }
 
-func (r *rootFS) Link(old, new string) error   { return r.root.Link(old, new) }
-func (r *rootFS) Rename(old, new string) error { return r.root.Rename(old, new) }
-func (r *rootFS) Remove(name string) error     { return r.root.Remove(name) }
-func (r *rootFS) RemoveAll(name string) error  { return r.root.RemoveAll(name) }
-
-func (r *rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	return fs.ReadDir(r.root.FS(), path.Clean(name))
+func (r *rootFS) Link(old, new string) error {
+	return r.do(func(root *os.Root) error { return root.Link(old, new) })
 }
 
-func (r *rootFS) Stat(name string) (fs.FileInfo, error) { return r.root.Lstat(name) }
+func (r *rootFS) Rename(old, new string) error {
+	return r.do(func(root *os.Root) error { return root.Rename(old, new) })
+}
+
+func (r *rootFS) Remove(name string) error {
+	return r.do(func(root *os.Root) error { return root.Remove(name) })
+}
+
+func (r *rootFS) RemoveAll(name string) error {
+	return r.do(func(root *os.Root) error { return root.RemoveAll(name) })
+}
+
+func (r *rootFS) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = r.do(func(root *os.Root) (err error) {
+		entries, err = fs.ReadDir(root.FS(), path.Clean(name))
+		return err
+	})
+	return entries, err
+}
+
+func (r *rootFS) Stat(name string) (info fs.FileInfo, err error) {
+	err = r.do(func(root *os.Root) (err error) {
+		info, err = root.Lstat(name)
+		return err
+	})
+	return info, err
+}
 
 func (r *rootFS) SyncDir(name string) error {
 	if !canSyncDir {
 		return nil
 	}
-	f, err := r.root.Open(name)
+	f, err := r.open(func(root *os.Root) (*os.File, error) { return root.Open(name) })
 	if err != nil {
 		return err
 	}
@@ -123,7 +211,9 @@ func (r *rootFS) SyncDir(name string) error {
 // Lock follows the rule that the holder of a lock file may remove it: a lock is
 // good only if the name still leads to the file that was locked.
 func (r *rootFS) Lock(name string) (File, error) {
-	f, err := r.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := r.open(func(root *os.Root) (*os.File, error) {
+		return root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	})
 	if errors.Is(err, fs.ErrExist) {
 		f, err = r.openExistingLock(name)
 	}
@@ -137,7 +227,7 @@ func (r *rootFS) Lock(name string) (File, error) {
 }
 
 func (r *rootFS) openExistingLock(name string) (*os.File, error) {
-	before, err := r.root.Lstat(name)
+	before, err := r.Stat(name)
 	if err != nil {
 		return nil, err
 	}
@@ -159,11 +249,15 @@ func (r *rootFS) lockFile(f *os.File, name string) error {
 	if err != nil {
 		return err
 	}
-	named, err := r.root.Lstat(name)
+	named, err := r.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(locked, named) {
 		return ErrLocked
 	}
 	return err
 }
 
-func (r *rootFS) Close() error { return r.root.Close() }
+func (r *rootFS) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.root.Close()
+}
