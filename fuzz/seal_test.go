@@ -22,7 +22,9 @@ const (
 func crc32c(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // frame returns body in a frame.
-func frame(magic string, body []byte) []byte {
+func frame(magic string, body []byte) []byte { return frameOf(magic, version, body) }
+
+func frameOf(magic string, version uint32, body []byte) []byte {
 	b := append([]byte(magic), 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(b[8:], version)
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(body)))
@@ -36,6 +38,14 @@ func sealFrame(magic string, b []byte) []byte {
 		return frame(magic, b)
 	}
 	return frame(magic, b[frameHead:len(b)-frameTail])
+}
+
+// sealRecord is sealFrame for a record of the commit log, of which there are two versions.
+func sealRecord(b []byte) []byte {
+	if len(b) < frameHead+frameTail {
+		return frameOf(recordMagic, 2, b)
+	}
+	return frameOf(recordMagic, 1+uint32(b[8]+1)%2, b[frameHead:len(b)-frameTail])
 }
 
 // sealObject returns b as the object it resembles. Of the trailer the offset of the index, the length of the header and
