@@ -28,13 +28,16 @@ func (s logStore) Read(ctx context.Context, name, magic string) ([]byte, error) 
 	return b, err
 }
 
-// Exists is part of commitlog.Store.
+// Exists is part of commitlog.Store. What is no object is there all the same.
 func (s logStore) Exists(ctx context.Context, name string) (bool, error) {
 	_, err := s.Size(ctx, name)
-	if errors.Is(err, ErrNotExist) {
+	switch {
+	case err == nil || errors.Is(err, ErrCorrupt):
+		return true, nil
+	case errors.Is(err, ErrNotExist):
 		return false, nil
 	}
-	return err == nil, definite(err)
+	return false, definite(err)
 }
 
 // List is part of commitlog.Store.
