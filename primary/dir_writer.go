@@ -126,6 +126,8 @@ func (w *dirWriter) linked(err error) error {
 		return fmt.Errorf("%w: %w", ErrUncertain, errors.Join(err, nameErr, ownErr))
 	case os.SameFile(named, own):
 		return nil
+	case named.IsDir(): // and so no object
+		return fmt.Errorf("a directory is in the object's place: %w", err)
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%w: %s", ErrExist, w.name)
 	}
