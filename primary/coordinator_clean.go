@@ -25,15 +25,37 @@ type trash struct {
 type sweep struct {
 	Trigger
 	all bool
+	// ours leaves alone what other coordinators left.
+	ours bool
 	// epoch and checkpoint are those of the newest record at the start: unless epoch
 	// is 0, only what an earlier coordinator wrote, or what is of an earlier
 	// checkpoint, is known to be superfluous.
 	epoch, checkpoint uint64
 }
 
-// covers reports whether the sweep may delete what is of no use.
-func (s sweep) covers(at stored) bool {
+// covers reports whether the sweep of the coordinator of that epoch may delete what
+// is of no use.
+func (s sweep) covers(at stored, epoch uint64) bool {
+	if s.ours && at.epoch != epoch {
+		return false
+	}
 	return s.epoch == 0 || at.epoch < s.epoch || at.checkpoint < s.checkpoint
+}
+
+// Bounds of what is remembered while nothing completes, or nothing can be deleted:
+// what is forgotten is found by a sweep, after the next completion or at the next
+// start.
+const (
+	maxResweeps = 64
+	maxFailed   = 4096
+)
+
+// later has a sweep repeated after the next completion.
+func (t *trash) later(s sweep) {
+	if t.resweeps = append(t.resweeps, s); len(t.resweeps) > maxResweeps {
+		whole := slices.ContainsFunc(t.resweeps, func(s sweep) bool { return s.all && !s.ours })
+		t.resweeps = []sweep{{all: true, ours: !whole}}
+	}
 }
 
 // again schedules the second sweep of checkpoints aborted earlier: by the time a
@@ -82,7 +104,7 @@ func (c *Coordinator) clean(ctx context.Context, t trash) {
 		found, err := c.search(ctx, s)
 		if err != nil {
 			c.mu.Lock()
-			c.trash.resweeps = append(c.trash.resweeps, t.sweeps[i])
+			c.trash.later(t.sweeps[i])
 			c.mu.Unlock()
 			c.cfg.Logger.Warn("sweep failed", "job", c.cfg.Job, "cause", err)
 			continue
@@ -187,6 +209,7 @@ func (c *Coordinator) deletedAll(ctx context.Context, deleted int, failed []stri
 	c.stats.Deleted += uint64(deleted)
 	c.stats.DeleteErrors += uint64(len(failed))
 	c.trash.failed = append(c.trash.failed, failed...)
+	c.trash.failed = c.trash.failed[max(0, len(c.trash.failed)-maxFailed):]
 	c.mu.Unlock()
 	if len(failed) > 0 && ctx.Err() == nil {
 		c.cfg.Logger.Warn("deletion failed", "job", c.cfg.Job, "objects", len(failed), "cause", cause)

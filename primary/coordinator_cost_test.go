@@ -85,3 +85,31 @@ func TestACrashLoopCostsNothing(t *testing.T) {
 		}
 	})
 }
+
+// While no checkpoint completes, and while nothing can be deleted, what a coordinator remembers of it is bounded.
+func TestWhatIsLeftToDeleteIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.TolerableFailures = -1 })
+		hooked.set(func(_ context.Context, o op) error {
+			if o.kind == "delete" {
+				return errTest
+			}
+			return nil
+		}, nil)
+		for range maxResweeps + 100 {
+			r.part(0, r.trigger(false), false)
+			r.c.AbortAll(errTest)
+			synctest.Wait()
+		}
+		r.c.mu.Lock()
+		require.LessOrEqual(t, len(r.c.trash.resweeps), maxResweeps)
+		require.LessOrEqual(t, len(r.c.trash.failed), maxFailed)
+		r.c.mu.Unlock()
+		hooked.set(nil, nil)
+		r.complete()
+		synctest.Wait()
+		requireClean(t, store)
+		r.stop()
+	})
+}

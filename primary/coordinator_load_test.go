@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"runtime"
 	"testing"
 	"testing/synctest"
 
@@ -171,4 +172,79 @@ func TestCorruptLog(t *testing.T) {
 		require.ErrorIs(t, err, ErrVersion)
 		require.NotErrorIs(t, err, ErrCorrupt)
 	})
+}
+
+// Without a word an operator's state is not left behind.
+func TestOperatorThatIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		r := startRig(t, store)
+		kept := r.complete()
+		r.stop()
+		before := dump(t, store)
+		rename := func(cfg *CoordinatorConfig) {
+			for i := range cfg.Tasks {
+				cfg.Tasks[i].Operator = "other"
+			}
+		}
+		_, err := OpenCoordinator(t.Context(), newRig(t, store, rename).cfg)
+		var mismatch *MismatchError
+		require.ErrorAs(t, err, &mismatch)
+		require.Equal(t, "operator", mismatch.What)
+		require.Equal(t, before, dump(t, store), "nothing is changed")
+		again := startRig(t, store, rename, func(cfg *CoordinatorConfig) { cfg.DropOperators = []string{"main"} })
+		require.Equal(t, kept.Checkpoint, again.c.Latest().Checkpoint)
+		again.complete()
+		again.stop()
+		_, err = OpenCoordinator(t.Context(), newRig(t, store, rename).cfg)
+		require.NoError(t, err, "it is gone")
+	})
+}
+
+// A record that grew, by a hole or by anything else, takes no memory.
+func TestHugeRecord(t *testing.T) {
+	store := &hugeStore{Store: NewMemory(), name: slotName(testJob, 2)}
+	bubble(t, func(t *testing.T, _ Store) {
+		r := startRig(t, store)
+		r.complete()
+		r.stop()
+	})
+	for _, size := range []int64{maxFrame, maxFrame + 1, 100 << 30, -1} {
+		store.size = size
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c, err := OpenCoordinator(t.Context(), newRig(t, store).cfg)
+		runtime.ReadMemStats(&after)
+		require.NoError(t, err, "its copy is as it was")
+		require.EqualValues(t, 1, c.Latest().Checkpoint)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20))
+	}
+}
+
+// hugeStore says of an object that it is larger, with nothing in the rest.
+type hugeStore struct {
+	Store
+	name string
+	size int64
+}
+
+func (h *hugeStore) Size(ctx context.Context, name string) (int64, error) {
+	if name == h.name && h.size != 0 {
+		return h.size, nil
+	}
+	return h.Store.Size(ctx, name)
+}
+
+func (h *hugeStore) ReadAt(ctx context.Context, name string, p []byte, off int64) error {
+	if name != h.name || h.size == 0 {
+		return h.Store.ReadAt(ctx, name, p, off)
+	}
+	b, err := readObject(ctx, h.Store, name)
+	if err != nil {
+		return err
+	}
+	clear(p)
+	if off < int64(len(b)) {
+		copy(p, b[off:])
+	}
+	return nil
 }

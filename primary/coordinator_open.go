@@ -181,7 +181,7 @@ func (c *Coordinator) planSweep(view *logView, whole bool) {
 		return
 	}
 	c.trash.sweeps = append(c.trash.sweeps, sweep{all: true, epoch: view.Newest.Epoch, checkpoint: c.lastSuccess})
-	c.trash.resweeps = append(c.trash.resweeps, sweep{all: true})
+	c.trash.later(sweep{all: true})
 }
 
 // unfinished tells whether a committed savepoint still lacks its manifest. One

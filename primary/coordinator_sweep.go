@@ -37,7 +37,7 @@ func (c *Coordinator) search(ctx context.Context, s sweep) ([]string, error) {
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(f.names, func(name string) bool {
 		at := parseName(c.cfg.Job, name)
-		return !s.covers(at) || c.inUseLocked(name, at) ||
+		return !s.covers(at, c.epoch) || c.inUseLocked(name, at) ||
 			at.area == areaSavepoint && f.dirs[at.checkpoint].keeps(name, at.epoch == c.epoch)
 	}), nil
 }
