@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // OpenRoot opens the directory dir, making it (0700) if it is missing, as a tree
@@ -103,8 +105,19 @@ func (r *rootFS) Rename(old, new string) error { return r.root.Rename(old, new) 
 func (r *rootFS) Remove(name string) error     { return r.root.Remove(name) }
 func (r *rootFS) RemoveAll(name string) error  { return r.root.RemoveAll(name) }
 
+// ReadDir opens name without blocking: a FIFO may have taken the directory's place
+// since the caller looked at it.
 func (r *rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	return fs.ReadDir(r.root.FS(), path.Clean(name))
+	f, err := r.root.OpenFile(path.Clean(name), os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := f.ReadDir(-1)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, nil
 }
 
 func (r *rootFS) Stat(name string) (fs.FileInfo, error) { return r.root.Lstat(name) }
@@ -113,7 +126,7 @@ func (r *rootFS) SyncDir(name string) error {
 	if !canSyncDir {
 		return nil
 	}
-	f, err := r.root.Open(name)
+	f, err := r.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return err
 	}
