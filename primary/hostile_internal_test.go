@@ -104,6 +104,8 @@ func TestForgedObjectsAreRefused(t *testing.T) {
 		"index offset negative":       {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexOffset = -1 }},
 		"index offset far":            {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexOffset = math.MaxInt64 }},
 		"index length huge":           {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexLength = math.MaxInt64 }},
+		"index longer than segments":  {index: append(appendIndex(nil, two), make([]byte, 200)...)},
+		"segments beyond the format":  {index: appendIndex(nil, two), trailer: func(t *trailer) { t.segments = maxSegments + 1 }},
 		"index length negative":       {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexLength = -5 }},
 		"header length huge":          {index: appendIndex(nil, two), trailer: func(t *trailer) { t.headerLength = math.MaxInt64 }},
 		"header length negative":      {index: appendIndex(nil, two), trailer: func(t *trailer) { t.headerLength = -1 }},
@@ -231,4 +233,37 @@ func TestS2BlocksAreAStandardStream(t *testing.T) {
 	_, err = out.ReadFrom(s2.NewReader(bytes.NewReader(stored)))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(raw, out.Bytes()))
+}
+
+// sparse is an object of any size: its trailer, zeros before it.
+type sparse struct {
+	size int64
+	tail []byte
+}
+
+func (s sparse) ReadAt(_ context.Context, p []byte, off int64) error {
+	clear(p)
+	if at := s.size - int64(len(s.tail)); off >= at {
+		copy(p, s.tail[off-at:])
+	}
+	return nil
+}
+
+func TestSparseObjectTakesNoMemory(t *testing.T) {
+	for name, change := range map[string]func(*trailer){
+		"one segment":   func(t *trailer) { t.segments = 1 },
+		"many segments": func(t *trailer) { t.segments = math.MaxUint32 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const size = 1 << 40
+			tr := trailer{size: size, indexOffset: frameHead + frameTail, headerLength: frameHead + frameTail}
+			tr.indexLength = size - trailerSize - tr.indexOffset
+			change(&tr)
+			took := allocated(func() {
+				_, err := ReadIndex(t.Context(), sparse{size, tr.append(nil)}, size)
+				require.ErrorIs(t, err, ErrCorrupt)
+			})
+			require.Less(t, took, uint64(1<<20))
+		})
+	}
 }

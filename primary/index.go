@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
 )
 
 // The end of an object: the index, a msgpack array with one array per segment,
@@ -27,6 +28,10 @@ const (
 	segmentFields = 8
 	// minSegment is the least bytes one encoded segment can take.
 	minSegment = 1 + segmentFields
+	// maxSegment is the most bytes one can take, and maxSegments how many there can be: one a key group, and the
+	// operator state. So memory for an index is bounded, however large the file that claims to be an object.
+	maxSegment  = 5 + 9*segmentFields
+	maxSegments = keygroups.Max + 1
 )
 
 type trailer struct {
@@ -74,6 +79,8 @@ func decodeTrailer(b []byte, size int64) (trailer, error) {
 		return trailer{}, corruptAt(at, "object does not have the length it had", nil)
 	case t.indexOffset < 0 || t.indexOffset > at || t.indexLength != at-t.indexOffset:
 		return trailer{}, corruptAt(at, "index is not between the blocks and the trailer", nil)
+	case t.segments > maxSegments || t.indexLength > 5+maxSegment*int64(t.segments):
+		return trailer{}, corruptAt(at, "index is longer than its segments can be", nil)
 	case t.headerLength < frameHead+frameTail || t.headerLength > min(t.indexOffset, maxHeader):
 		return trailer{}, corruptAt(at, "header is not before the index", nil)
 	}
