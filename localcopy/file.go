@@ -8,17 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/heapstate/heapstate/heapbackend"
 	"github.com/heapstate/heapstate/internal/vfs"
 )
-
-// stallTimeout bounds the reading of one block: a disk that takes longer is taken for hung, and the group comes from
-// another source.
-const stallTimeout = 30 * time.Second
 
 // fileFormat keeps primary objects in local files. See file_names.go for where.
 type fileFormat struct {
@@ -50,7 +45,7 @@ func FileFS(fsys vfs.FS) Format {
 }
 
 func newFile(open func() (vfs.FS, error)) Format {
-	return &fileFormat{root: &fileRoot{open: open}, used: map[string]uint64{}, temps: map[string]struct{}{}}
+	return &fileFormat{root: &fileRoot{open: open, disk: newDisk()}, used: map[string]uint64{}, temps: map[string]struct{}{}}
 }
 
 // Name implements Format.
@@ -76,6 +71,9 @@ func (f *fileFormat) Begin(ctx context.Context, m Meta, s *heapbackend.Snapshot)
 
 // Open implements Format. It reads the index of each file, no block.
 func (f *fileFormat) Open(ctx context.Context, o Owner) ([]Copy, error) {
+	if err := f.root.disk.check(); err != nil {
+		return nil, err
+	}
 	fsys, err := f.root.get(ctx)
 	if err != nil {
 		return nil, err

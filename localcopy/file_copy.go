@@ -22,7 +22,6 @@ type fileCopy struct {
 	segments    []primary.Segment // ascending, one base segment a group
 	groups      []GroupInfo       // the same, for callers
 	dropped     atomic.Bool
-	stalled     atomic.Bool // the disk hung once: no further load waits for it
 }
 
 func newFileCopy(f *fileFormat, m Meta, name string, idx *primary.Index) *fileCopy {
@@ -87,34 +86,38 @@ func (c *fileCopy) Load(ctx context.Context, group int, into heapbackend.AnyBack
 }
 
 // read reads a block on a goroutine of its own, so that neither the end of ctx nor a hung disk keeps the caller; the
-// goroutine ends when the disk answers.
+// goroutine ends when the disk answers. None is started while the disk is known to hang.
 func (c *fileCopy) read(ctx context.Context, seg primary.Segment) ([]byte, error) {
-	switch {
-	case c.dropped.Load():
+	if c.dropped.Load() {
 		return nil, ErrDropped
-	case c.stalled.Load():
-		return nil, ErrStalled
+	}
+	if err := c.format.root.disk.check(); err != nil {
+		return nil, err
 	}
 	type result struct {
 		block []byte
 		err   error
 	}
 	done := make(chan result, 1)
-	ctx, cancel := context.WithTimeoutCause(ctx, stallTimeout, ErrStalled)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		block, err := c.readNow(ctx, seg)
 		done <- result{block, err}
 	}()
-	select {
-	case r := <-done:
-		return r.block, r.err
-	case <-ctx.Done():
-		err := context.Cause(ctx)
-		if errors.Is(err, ErrStalled) {
-			c.stalled.Store(true)
+	look := time.NewTicker(stallTick)
+	defer look.Stop()
+	for {
+		select {
+		case r := <-done:
+			return r.block, r.err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-look.C:
+			if err := c.format.root.disk.check(); err != nil {
+				return nil, err
+			}
 		}
-		return nil, err
 	}
 }
 
