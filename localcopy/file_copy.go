@@ -56,11 +56,18 @@ func openFileCopy(ctx context.Context, f *fileFormat, fsys vfs.FS, name string, 
 		if s.Kind != primary.Base || i > 0 && s.Group == idx.Segments[i-1].Group {
 			return nil, fmt.Errorf("%w: %s: key group %d is not one base segment", primary.ErrCorrupt, name, s.Group)
 		}
+		if s.Length > maxStored(s.Raw) {
+			return nil, fmt.Errorf("%w: %s: key group %d takes more bytes than it has", primary.ErrCorrupt, name, s.Group)
+		}
 	}
 	c := newFileCopy(f, got, name, idx)
 	c.modified = modified
 	return c, nil
 }
+
+// maxStored is the most bytes that a block of raw bytes can take in a file. No compression adds more than a few bytes to
+// each of its chunks; a block that claims more is not read, because reading takes as much memory.
+func maxStored(raw int64) int64 { return raw + raw/64 + 1024 }
 
 // Meta implements Copy.
 func (c *fileCopy) Meta() Meta { return c.meta }
@@ -145,21 +152,21 @@ func (c *fileCopy) Drop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := fsys.Remove(c.name); err != nil {
-		return ignoreMissing(fmt.Errorf("localcopy: %w", err))
+	err = checkParents(fsys, c.name)
+	if err == nil {
+		err = removeFile(fsys, c.name)
 	}
-	_ = fsys.Remove(checkpointDir(&c.meta)) // only if it is empty now
-	return nil
+	if errors.Is(err, ErrForeign) {
+		return nil // the copy is gone already, and what took its place is not ours
+	}
+	removeEmpty(fsys, checkpointDir(&c.meta))
+	return ignoreMissing(err)
 }
 
 // openOwned opens a regular file of this process's user, below directories of this process's user.
 func openOwned(fsys vfs.FS, name string) (file vfs.File, size int64, modified time.Time, err error) {
-	for i := range name {
-		if name[i] == '/' {
-			if err := checkDir(fsys, name[:i]); err != nil {
-				return nil, 0, modified, err
-			}
-		}
+	if err := checkParents(fsys, name); err != nil {
+		return nil, 0, modified, err
 	}
 	file, err = fsys.Open(name)
 	if errors.Is(err, vfs.ErrNotRegular) {
