@@ -56,18 +56,11 @@ func openFileCopy(ctx context.Context, f *fileFormat, fsys vfs.FS, name string, 
 		if s.Kind != primary.Base || i > 0 && s.Group == idx.Segments[i-1].Group {
 			return nil, fmt.Errorf("%w: %s: key group %d is not one base segment", primary.ErrCorrupt, name, s.Group)
 		}
-		if s.Length > maxStored(s.Raw) {
-			return nil, fmt.Errorf("%w: %s: key group %d takes more bytes than it has", primary.ErrCorrupt, name, s.Group)
-		}
 	}
 	c := newFileCopy(f, got, name, idx)
 	c.modified = modified
 	return c, nil
 }
-
-// maxStored is the most bytes that a block of raw bytes can take in a file. No compression adds more than a few bytes to
-// each of its chunks; a block that claims more is not read, because reading takes as much memory.
-func maxStored(raw int64) int64 { return raw + raw/64 + 1024 }
 
 // Meta implements Copy.
 func (c *fileCopy) Meta() Meta { return c.meta }

@@ -3,6 +3,7 @@ package primary
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"hash/crc32"
 	"math"
@@ -265,5 +266,23 @@ func TestSparseObjectTakesNoMemory(t *testing.T) {
 			})
 			require.Less(t, took, uint64(1<<20))
 		})
+	}
+}
+
+func TestBlockLongerThanItsContentIsNotRead(t *testing.T) {
+	for _, c := range []Compression{S2, Zstd} {
+		took := allocated(func() {
+			s := Segment{Length: 1 << 38, Raw: 10}
+			_, err := ReadBlock(t.Context(), sparse{size: 1 << 40}, s, c)
+			require.ErrorIs(t, err, ErrCorrupt)
+		})
+		require.Less(t, took, uint64(1<<20), c)
+		raw := make([]byte, 3<<20)
+		_, _ = rand.Read(raw) // never fails
+		for _, n := range []int{1, 100, len(raw)} {
+			stored, err := compress(nil, raw[:n], c)
+			require.NoError(t, err)
+			require.LessOrEqual(t, int64(len(stored)), maxStored(int64(n)), "what does not compress")
+		}
 	}
 }

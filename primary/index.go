@@ -125,6 +125,11 @@ func readSegment(r *wire.Reader, group int) Segment {
 	return s
 }
 
+// maxStored is the most bytes that a block of raw bytes can take. No compression
+// adds more than a few bytes to each of its chunks. A block that claims more is not
+// read: reading takes as much memory as it claims. Negative if raw is beyond reason.
+func maxStored(raw int64) int64 { return raw + raw/64 + 1024 }
+
 // check says whether s can be a segment at all.
 func (s *Segment) check(c Compression) error {
 	switch {
@@ -132,6 +137,8 @@ func (s *Segment) check(c Compression) error {
 		return fmt.Errorf("unknown segment kind %d", s.Kind)
 	case s.Offset < 0 || s.Length < 1 || s.Raw < 1 || s.Offset > math.MaxInt64-s.Length:
 		return errors.New("offset or length of a segment is out of range")
+	case s.Length > maxStored(s.Raw):
+		return errors.New("segment takes more bytes than its content can")
 	case c == None && s.Length != s.Raw:
 		return errors.New("segment is not compressed and has two lengths")
 	}
