@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/heapstate/heapstate/internal/vfs"
 	"github.com/heapstate/heapstate/localcopy"
 	"github.com/heapstate/heapstate/primary"
 )
@@ -39,19 +43,34 @@ func TestRestoreFindsAHungSourceOnce(t *testing.T) {
 	}
 }
 
+// findingFormat is a format whose search finds the given copies.
+type findingFormat struct {
+	localcopy.Format
+	found []localcopy.Copy
+}
+
+func (f findingFormat) Open(context.Context, localcopy.Owner) ([]localcopy.Copy, error) {
+	return f.found, nil
+}
+
 // What a copy says of its sizes counts for a placement only if the checkpoint says the same.
 func TestPlacementWeighsWhatTheCheckpointConfirms(t *testing.T) {
 	f := newFixture(t)
 	tasks := f.manifest.Operators[0].Tasks
-	truth := segmentsOf(tasks)
-	require.Len(t, truth, len(tasks[0].Groups))
-	source, _ := f.copy('X', sound)
-	for _, g := range source.Groups {
-		require.True(t, holds(g, truth[g.Group]))
-		g.Bytes = 1 << 60
-		require.False(t, holds(g, truth[g.Group]))
-	}
-	require.Empty(t, segmentsOf([]primary.TaskState{{Groups: []primary.GroupState{{Group: 1}}}}))
+	source, c := f.copy('X', sound)
+	right := source.Groups[1]
+	c.(*fakeCopy).groups = []localcopy.GroupInfo{source.Groups[0], right, source.Groups[2]}
+	c.(*fakeCopy).groups[0].Bytes = 1 << 60
+	c.(*fakeCopy).groups[2].Digest++
+	k := localcopy.NewKeeper(localcopy.KeeperConfig{
+		Formats: localcopy.Stack(findingFormat{localcopy.Heap(), []localcopy.Copy{c}}),
+		Owner:   localcopy.Owner{Job: "j", Operator: "o"},
+	})
+	offered := make([]Slot, 1)
+	weigh([]*localcopy.Keeper{k}, offered, f.manifest.Checkpoint, tasks)
+	require.Equal(t, []GroupBytes{{right.Group, right.Bytes}}, offered[0].Held)
+	k.Dispose(false)
+	require.NoError(t, k.Wait(t.Context()))
 }
 
 // Without a Worker nobody finds the files of a Run again, and an operator should know.
@@ -75,6 +94,59 @@ func TestJobSaysThatFilesWithoutAWorkerAreOfNoUse(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, <-done)
 			require.Equal(t, tt.lines, strings.Count(log.String(), "Config.Worker"), log.String())
+		})
+	}
+}
+
+// A local disk that hangs delays one start of the tasks, and no later restart.
+func TestJobWithAHungLocalDiskRestartsAtOnce(t *testing.T) {
+	for name, at := range map[string]time.Duration{"from the start": 0, "later": 10 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				root, err := vfs.OpenRoot(t.TempDir())
+				require.NoError(t, err)
+				defer func() { require.NoError(t, root.Close()) }()
+				healed, begun := make(chan struct{}), time.Now()
+				fsys := vfs.Inject(root, func(vfs.Op) error {
+					if time.Since(begun) >= at {
+						<-healed
+					}
+					return nil
+				})
+				var fail atomic.Bool
+				var mu sync.Mutex
+				since, took := begun, []time.Duration(nil)
+				locked := func(do func()) {
+					mu.Lock()
+					defer mu.Unlock()
+					do()
+				}
+				cfg := Config{Name: "j", Tasks: 1, M: 8, Primary: primary.NewMemory(), Every: time.Second, Worker: "w",
+					Local: localcopy.Stack(localcopy.FileFS(fsys)), Restart: Fixed{Attempts: 10},
+					OnRecovery: func(RecoveryReport) { locked(func() { took = append(took, time.Since(since)) }) }}
+				job, done := begin(t, cfg, ticking(func(context.Context, *Task) {
+					if fail.CompareAndSwap(true, false) {
+						locked(func() { since = time.Now() })
+						panic("again")
+					}
+				}))
+				for range 6 {
+					time.Sleep(20 * time.Second)
+					fail.Store(true)
+				}
+				time.Sleep(20 * time.Second)
+				mu.Lock()
+				all := slices.Clone(took)
+				mu.Unlock()
+				slow := slices.DeleteFunc(slices.Clone(all), func(d time.Duration) bool { return d < time.Second })
+				require.Len(t, all, 7)
+				require.LessOrEqual(t, len(slow), 1, "%v", all)
+				require.LessOrEqual(t, slices.Max(all), localcopy.DefaultLookupTimeout)
+				close(healed)
+				_, err = job.Stop(context.Background(), false)
+				require.NoError(t, err)
+				require.NoError(t, <-done)
+			})
 		})
 	}
 }
