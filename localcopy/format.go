@@ -110,8 +110,9 @@ type Format interface {
 	// The error, which may come together with copies, reports what cannot be used, in a few words however much there is. A
 	// copy that is damaged MUST be removed, so that the next Open does not find it again. One that merely cannot be
 	// read now MUST stay: an error of the system says nothing about the bytes. It MAY be among the copies, without
-	// groups, so that it is dropped once its checkpoint is no longer wanted. What the format has not written itself
-	// MUST stay. ErrStalled, without copies, asks the caller to come again later.
+	// groups and with nothing in its Meta but Owner and Checkpoint, so that it is dropped once its checkpoint is no
+	// longer wanted. What the format has not written itself MUST stay. ErrStalled, without copies, asks the caller to
+	// come again later.
 	Open(ctx context.Context, o Owner) ([]Copy, error)
 	// Claim is called when a process starts: every copy of job that belongs to none of the allocations is removed, and
 	// so is every unfinished leftover of dead processes. Copies of other jobs MUST stay, and so MUST copies begun
