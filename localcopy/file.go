@@ -45,7 +45,8 @@ func FileFS(fsys vfs.FS) Format {
 }
 
 func newFile(open func() (vfs.FS, error)) Format {
-	return &fileFormat{root: &fileRoot{open: open, disk: newDisk()}, used: map[string]uint64{}, temps: map[string]struct{}{}}
+	root := &fileRoot{open: open, disk: newDisk()}
+	return &fileFormat{root: root, used: map[string]uint64{}, temps: map[string]struct{}{}}
 }
 
 // Name implements Format.

@@ -70,8 +70,8 @@ func (s *fileSearch) checkpoint(ctx context.Context, dir string, checkpoint uint
 	return nil
 }
 
-// open opens one copy, nil if it is none. A damaged one is removed. One that cannot be read for another reason stays: it
-// is found without groups, so that it goes when its checkpoint does.
+// open opens one copy, nil if it is none. A damaged one is removed. One that cannot be read for another reason stays:
+// it is found without groups, so that it goes when its checkpoint does.
 func (s *fileSearch) open(ctx context.Context, name string, want Meta) *fileCopy {
 	c, err := s.read(ctx, name, want)
 	if isDamage(err) {

@@ -103,50 +103,56 @@ func TestJobWithAHungLocalDiskRestartsAtOnce(t *testing.T) {
 	for name, at := range map[string]time.Duration{"from the start": 0, "later": 10 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				root, err := vfs.OpenRoot(t.TempDir())
-				require.NoError(t, err)
-				defer func() { require.NoError(t, root.Close()) }()
-				healed, begun := make(chan struct{}), time.Now()
-				fsys := vfs.Inject(root, func(vfs.Op) error {
-					if time.Since(begun) >= at {
-						<-healed
-					}
-					return nil
-				})
-				var fail atomic.Bool
-				var mu sync.Mutex
-				since, took := begun, []time.Duration(nil)
-				locked := func(do func()) {
-					mu.Lock()
-					defer mu.Unlock()
-					do()
-				}
-				cfg := Config{Name: "j", Tasks: 1, M: 8, Primary: primary.NewMemory(), Every: time.Second, Worker: "w",
-					Local: localcopy.Stack(localcopy.FileFS(fsys)), Restart: Fixed{Attempts: 10},
-					OnRecovery: func(RecoveryReport) { locked(func() { took = append(took, time.Since(since)) }) }}
-				job, done := begin(t, cfg, ticking(func(context.Context, *Task) {
-					if fail.CompareAndSwap(true, false) {
-						locked(func() { since = time.Now() })
-						panic("again")
-					}
-				}))
-				for range 6 {
-					time.Sleep(20 * time.Second)
-					fail.Store(true)
-				}
-				time.Sleep(20 * time.Second)
-				mu.Lock()
-				all := slices.Clone(took)
-				mu.Unlock()
-				slow := slices.DeleteFunc(slices.Clone(all), func(d time.Duration) bool { return d < time.Second })
-				require.Len(t, all, 7)
-				require.LessOrEqual(t, len(slow), 1, "%v", all)
-				require.LessOrEqual(t, slices.Max(all), localcopy.DefaultLookupTimeout)
-				close(healed)
-				_, err = job.Stop(context.Background(), false)
-				require.NoError(t, err)
-				require.NoError(t, <-done)
+				took := restartsWithAHungDisk(t, at, 6)
+				slow := slices.DeleteFunc(slices.Clone(took), func(d time.Duration) bool { return d < time.Second })
+				require.Len(t, took, 7)
+				require.LessOrEqual(t, len(slow), 1, "%v", took)
+				require.LessOrEqual(t, slices.Max(took), localcopy.DefaultLookupTimeout)
 			})
 		})
 	}
+}
+
+// restartsWithAHungDisk runs a job whose local disk hangs from a time on, and fails its task n times. It returns how long
+// each start took.
+func restartsWithAHungDisk(t *testing.T, at time.Duration, n int) []time.Duration {
+	root, err := vfs.OpenRoot(t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, root.Close()) }()
+	healed, begun := make(chan struct{}), time.Now()
+	fsys := vfs.Inject(root, func(vfs.Op) error {
+		if time.Since(begun) >= at {
+			<-healed
+		}
+		return nil
+	})
+	var fail atomic.Bool
+	var mu sync.Mutex // guards since and took
+	since, took := begun, []time.Duration(nil)
+	locked := func(do func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		do()
+	}
+	cfg := Config{
+		Name: "j", Tasks: 1, M: 8, Primary: primary.NewMemory(), Every: time.Second, Worker: "w",
+		Local: localcopy.Stack(localcopy.FileFS(fsys)), Restart: Fixed{Attempts: 10},
+		OnRecovery: func(RecoveryReport) { locked(func() { took = append(took, time.Since(since)) }) },
+	}
+	job, done := begin(t, cfg, ticking(func(context.Context, *Task) {
+		if fail.CompareAndSwap(true, false) {
+			locked(func() { since = time.Now() })
+			panic("again")
+		}
+	}))
+	for range n {
+		time.Sleep(20 * time.Second)
+		fail.Store(true)
+	}
+	time.Sleep(20 * time.Second)
+	close(healed)
+	_, err = job.Stop(context.Background(), false)
+	require.NoError(t, err)
+	require.NoError(t, <-done)
+	return took
 }

@@ -25,9 +25,10 @@ var errNotTried = fmt.Errorf("%w for other key groups", errHung)
 // Its workers take key groups from a queue and try their sources in turn. A worker that has been on one local source for
 // longer than the limit is written off by the watchdog: its key group goes back to the queue with that source marked as
 // failed, another worker takes its place, and what it does when it wakes up is thrown away. A source that let two
-// workers be written off without an answer in between is taken for hung: the other key groups do not try it. Goroutines:
-// workers end when the queue is empty or the context ends; run waits for them, except for those written off, which end
-// when their read returns.
+// workers be written off without an answer in between is taken for hung: the other key groups do not try it.
+//
+// Goroutines: workers end when the queue is empty or the context ends; run waits for them, except for those written off,
+// which end when their read returns.
 type restorer struct {
 	cfg    RestoreConfig
 	ctx    context.Context

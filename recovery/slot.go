@@ -171,8 +171,8 @@ func (r *run) previous(task int, m *primary.Manifest) uuid.UUID {
 	return uuid.Nil
 }
 
-// weigh fills in what each slot holds of the checkpoint: of what its copies say only what the checkpoint confirms. The slots are
-// asked at once; each answers within the keeper's own limit.
+// weigh fills in what each slot holds of the checkpoint: of what its copies say only what the checkpoint confirms. The
+// slots are asked at once; each answers within the keeper's own limit.
 func weigh(keepers []*localcopy.Keeper, offered []Slot, checkpoint uint64, tasks []primary.TaskState) {
 	truth := segmentsOf(tasks)
 	var wg sync.WaitGroup

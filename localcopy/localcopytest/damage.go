@@ -18,8 +18,8 @@ type Place struct {
 	Damage func()
 }
 
-// TestDamage checks what a format whose copies outlive the process does with damaged ones. newPlace is called once for each
-// rule.
+// TestDamage checks what a format whose copies outlive the process does with damaged ones. newPlace is called once for
+// each rule.
 func TestDamage(t *testing.T, newPlace func(t *testing.T) Place) {
 	for _, rule := range []struct {
 		name string
