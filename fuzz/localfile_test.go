@@ -26,6 +26,16 @@ type localFile struct {
 	name   string // of the copy's file
 	valid  []byte // what is in it
 	now    []byte // what is read from it
+	gone   bool   // it was removed; it is still there for the next input
+}
+
+// Remove implements vfs.FS.
+func (l *localFile) Remove(name string) error {
+	if name == l.name {
+		l.gone = true
+		return nil
+	}
+	return l.FS.Remove(name)
 }
 
 // Open implements vfs.FS.
@@ -139,15 +149,19 @@ func FuzzLocalFile(f *testing.F) {
 }
 
 func (l *localFile) check(t *testing.T, b []byte) {
-	l.now = b
+	l.now, l.gone = b, false
 	var copies []localcopy.Copy
 	var err error
 	bounded(t, len(b), func() { copies, err = l.format.Open(t.Context(), l.owner) })
-	if len(copies) == 0 {
+	if err != nil {
 		requireTyped(t, err)
+		require.Equal(t, errors.Is(err, primary.ErrCorrupt), l.gone, "what is damaged goes, and nothing else: %v", err)
+		for _, c := range copies {
+			require.Empty(t, c.Groups())
+		}
 		return
 	}
-	require.NoError(t, err)
+	require.False(t, l.gone)
 	require.Len(t, copies, 1)
 	m := copies[0].Meta()
 	require.NoError(t, m.Check())

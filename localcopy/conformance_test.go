@@ -1,6 +1,7 @@
 package localcopy_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,26 @@ func TestFileReopens(t *testing.T) {
 		dir := t.TempDir()
 		return func() localcopy.Format { return localcopy.File(dir) }
 	})
+}
+
+func TestFileSurvivesDamage(t *testing.T) {
+	for name, length := range map[string]func(size int64) int64{
+		"empty": func(int64) int64 { return 0 }, "short": func(size int64) int64 { return size * 2 / 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			localcopytest.TestDamage(t, func(t *testing.T) localcopytest.Place {
+				dir := t.TempDir()
+				damage := func() {
+					for _, path := range regularFiles(t, dir) {
+						info, err := os.Stat(path)
+						require.NoError(t, err)
+						require.NoError(t, os.Truncate(path, length(info.Size())))
+					}
+				}
+				return localcopytest.Place{Reopen: func() localcopy.Format { return localcopy.File(dir) }, Damage: damage}
+			})
+		})
+	}
 }
 
 func TestFileFSConforms(t *testing.T) {

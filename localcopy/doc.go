@@ -36,13 +36,17 @@
 // a disk that is slow, full, read-only or hung costs the local copy and nothing else: not the checkpoint, not the memory
 // of the snapshot (the file format lets go of it although the write hangs), not an unbounded number of goroutines
 // (KeeperConfig.MaxPending). The copy is counted in [FormatStats], and the first of a run of failures is logged.
-// [Keeper.Copies], which recovery calls, waits for at most KeeperConfig.LookupTimeout.
+// [Keeper.Copies], which recovery calls, waits for at most KeeperConfig.LookupTimeout, and for a format that hangs once:
+// a disk that does not answer delays one start of a process, and none of the later restarts until it answers again.
 //
 // # Trust
 //
 // Local files are not synced and not trusted. Files are 0600 in directories of 0700, opened below an os.Root; a symbolic
 // link and a file or directory of another user are refused. Every block is checked by checksum and digest when it is
-// loaded, and what fails is an error for that group alone: the primary stands behind it.
+// loaded, and what fails is an error for that group alone: the primary stands behind it. A copy whose index is damaged is
+// removed when it is found, and reported once; one that cannot be read for another reason goes with its checkpoint. What
+// a format has not written itself is never removed. Memory is bounded by what the format allows and, in a recovery, by
+// what the manifest says of a group, whatever a file claims.
 //
 // # Cost
 //

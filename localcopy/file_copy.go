@@ -22,7 +22,6 @@ type fileCopy struct {
 	segments    []primary.Segment // ascending, one base segment a group
 	groups      []GroupInfo       // the same, for callers
 	dropped     atomic.Bool
-	stalled     atomic.Bool // the disk hung once: no further load waits for it
 }
 
 func newFileCopy(f *fileFormat, m Meta, name string, idx *primary.Index) *fileCopy {
@@ -87,34 +86,38 @@ func (c *fileCopy) Load(ctx context.Context, group int, into heapbackend.AnyBack
 }
 
 // read reads a block on a goroutine of its own, so that neither the end of ctx nor a hung disk keeps the caller; the
-// goroutine ends when the disk answers.
+// goroutine ends when the disk answers. None is started while the disk is known to hang.
 func (c *fileCopy) read(ctx context.Context, seg primary.Segment) ([]byte, error) {
-	switch {
-	case c.dropped.Load():
+	if c.dropped.Load() {
 		return nil, ErrDropped
-	case c.stalled.Load():
-		return nil, ErrStalled
+	}
+	if err := c.format.root.disk.check(); err != nil {
+		return nil, err
 	}
 	type result struct {
 		block []byte
 		err   error
 	}
 	done := make(chan result, 1)
-	ctx, cancel := context.WithTimeoutCause(ctx, stallTimeout, ErrStalled)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		block, err := c.readNow(ctx, seg)
 		done <- result{block, err}
 	}()
-	select {
-	case r := <-done:
-		return r.block, r.err
-	case <-ctx.Done():
-		err := context.Cause(ctx)
-		if errors.Is(err, ErrStalled) {
-			c.stalled.Store(true)
+	look := time.NewTicker(stallTick)
+	defer look.Stop()
+	for {
+		select {
+		case r := <-done:
+			return r.block, r.err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-look.C:
+			if err := c.format.root.disk.check(); err != nil {
+				return nil, err
+			}
 		}
-		return nil, err
 	}
 }
 
@@ -142,21 +145,21 @@ func (c *fileCopy) Drop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := fsys.Remove(c.name); err != nil {
-		return ignoreMissing(fmt.Errorf("localcopy: %w", err))
+	err = checkParents(fsys, c.name)
+	if err == nil {
+		err = removeFile(fsys, c.name)
 	}
-	_ = fsys.Remove(checkpointDir(&c.meta)) // only if it is empty now
-	return nil
+	if errors.Is(err, ErrForeign) {
+		return nil // the copy is gone already, and what took its place is not ours
+	}
+	removeEmpty(fsys, checkpointDir(&c.meta))
+	return ignoreMissing(err)
 }
 
 // openOwned opens a regular file of this process's user, below directories of this process's user.
 func openOwned(fsys vfs.FS, name string) (file vfs.File, size int64, modified time.Time, err error) {
-	for i := range name {
-		if name[i] == '/' {
-			if err := checkDir(fsys, name[:i]); err != nil {
-				return nil, 0, modified, err
-			}
-		}
+	if err := checkParents(fsys, name); err != nil {
+		return nil, 0, modified, err
 	}
 	file, err = fsys.Open(name)
 	if errors.Is(err, vfs.ErrNotRegular) {

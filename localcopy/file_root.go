@@ -11,6 +11,7 @@ import (
 // fileRoot opens the tree of the file format when it is first needed.
 type fileRoot struct {
 	open func() (vfs.FS, error)
+	disk *disk
 
 	mu      sync.Mutex // guards current; never held during I/O
 	current *tree      // nil before the first open, after a failed one, and after the root was lost
@@ -46,7 +47,10 @@ func (r *fileRoot) get(ctx context.Context) (*tree, error) {
 }
 
 func (r *fileRoot) run(t *tree) {
-	t.FS, t.err = r.open()
+	leave := r.disk.enter()
+	fsys, err := r.open()
+	leave()
+	t.FS, t.err = watchedFS{fsys, r.disk}, err
 	if t.err != nil {
 		r.forget(t)
 	}

@@ -4,6 +4,8 @@ package localcopy_test
 
 import (
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,6 +85,35 @@ func TestForeignOwnersAreRefused(t *testing.T) {
 				require.ErrorIs(t, f.Free(t.Context(), s.meta.Job, s.meta.Allocation), localcopy.ErrForeign)
 				require.Len(t, regularFiles(t, dir), 1, "what is another user's stays")
 			}
+		})
+	}
+}
+
+// Opening a FIFO waits for its other end, so nothing must open one: not in a copy's place, and not in a directory's.
+func TestFIFOInACopysPlaceStays(t *testing.T) {
+	requireOddRefused(t, func(t *testing.T, path string) { require.NoError(t, syscall.Mkfifo(path, 0o600)) })
+}
+
+func TestFIFOInADirectorysPlaceIsRefused(t *testing.T) {
+	for level, up := range map[string]int{"checkpoint": 1, "allocation": 2, "job": 3} {
+		t.Run(level, func(t *testing.T) {
+			s, dir := newState(t), t.TempDir()
+			f := localcopy.File(dir)
+			c := s.write(f, 5)
+			path := onlyFile(t, dir)
+			for range up {
+				path = filepath.Dir(path)
+			}
+			require.NoError(t, os.RemoveAll(path))
+			require.NoError(t, syscall.Mkfifo(path, 0o600))
+			copies, err := f.Open(t.Context(), s.meta.Owner)
+			require.Empty(t, copies)
+			require.ErrorIs(t, err, localcopy.ErrForeign)
+			require.ErrorIs(t, f.Claim(t.Context(), "orders", nil), localcopy.ErrForeign)
+			require.ErrorIs(t, f.Free(t.Context(), "orders", s.meta.Allocation), localcopy.ErrForeign)
+			require.NoError(t, c.Drop(t.Context()))
+			_, err = os.Lstat(path)
+			require.NoError(t, err)
 		})
 	}
 }

@@ -55,7 +55,12 @@ func (w *fileWriter) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { w.gate.close(context.Cause(ctx)) })
 	defer stop()
 	defer w.gate.close(errUnsealed)
-	if w.fsys, w.err = w.format.root.get(ctx); w.err != nil {
+	// Not given up with ctx: who waits for the goroutine waits for what it began, and nothing is made after that.
+	w.fsys, w.err = w.format.root.get(context.WithoutCancel(ctx))
+	if w.err == nil {
+		w.err = context.Cause(ctx)
+	}
+	if w.err != nil {
 		w.format.setUnderWay(w.temp, false)
 		return
 	}
@@ -98,12 +103,13 @@ func (w *fileWriter) create(ctx context.Context) (file vfs.File, err error) {
 			return nil, err
 		}
 		file, err = w.createIn()
-		if !errors.Is(err, fs.ErrNotExist) {
+		gone := errors.Is(err, vfs.ErrRootGone)
+		if !gone && !errors.Is(err, fs.ErrNotExist) {
 			return file, err
 		}
-		if attempt == createAttempts/2 {
+		if gone || attempt == createAttempts/2 {
 			w.format.root.forget(w.fsys)
-			again, err := w.format.root.get(ctx)
+			again, err := w.format.root.get(context.WithoutCancel(ctx))
 			if err != nil {
 				return nil, err
 			}
@@ -210,7 +216,7 @@ func (w *fileWriter) cleanUp() error {
 	if w.renamed {
 		err = errors.Join(err, ignoreMissing(w.fsys.Remove(w.name)))
 	}
-	_ = w.fsys.Remove(checkpointDir(&w.meta)) // only if it is empty now
+	removeEmpty(w.fsys, checkpointDir(&w.meta))
 	if err != nil {
 		return fmt.Errorf("localcopy: %w", err)
 	}

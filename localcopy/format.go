@@ -25,9 +25,10 @@ var (
 	// ErrWriter: a Writer was used out of order: a group not above the one before, one that is neither in the range nor the
 	// task's operator state, or any use after Seal or Abandon.
 	ErrWriter = errors.New("localcopy: writer used out of order")
-	// ErrForeign: a symbolic link, or a file or directory of another user, stands where a copy should be.
+	// ErrForeign: a symbolic link, a directory, a FIFO, a file of another user, or a name that no format gives stands
+	// where a copy should be. It is never removed.
 	ErrForeign = errors.New("localcopy: not ours")
-	// ErrStalled: the local disk did not answer in time.
+	// ErrStalled: the local disk did not answer in time, or is known to hang since before.
 	ErrStalled = errors.New("localcopy: local disk stalled")
 	// ErrMeta: a Meta or Owner that names no possible copy.
 	ErrMeta = errors.New("localcopy: invalid meta")
@@ -104,14 +105,21 @@ type Format interface {
 	// the life of the Writer up to Seal; m is the format's to keep.
 	Begin(ctx context.Context, m Meta, s *heapbackend.Snapshot) (Writer, error)
 	// Open returns the sealed copies of every checkpoint that o.Allocation holds of o.Job and o.Operator, by ascending
-	// checkpoint. o.Task is not compared: after a rescale a slot may hold what another task left. Copies that cannot be
-	// read are left out and reported in the error, which may come together with copies. None is no error.
+	// checkpoint. o.Task is not compared: after a rescale a slot may hold what another task left. None is no error.
+	//
+	// The error, which may come together with copies, reports what cannot be used, in a few words however much there is. A
+	// copy that is damaged MUST be removed, so that the next Open does not find it again. One that merely cannot be
+	// read now MUST stay: an error of the system says nothing about the bytes. It MAY be among the copies, without
+	// groups and with nothing in its Meta but Owner and Checkpoint, so that it is dropped once its checkpoint is no
+	// longer wanted. What the format has not written itself MUST stay. ErrStalled, without copies, asks the caller to
+	// come again later.
 	Open(ctx context.Context, o Owner) ([]Copy, error)
 	// Claim is called when a process starts: every copy of job that belongs to none of the allocations is removed, and
 	// so is every unfinished leftover of dead processes. Copies of other jobs MUST stay, and so MUST copies begun
 	// after Claim was called.
 	Claim(ctx context.Context, job string, allocations []uuid.UUID) error
-	// Free removes all copies of an allocation of a job: the allocation is given up.
+	// Free removes all copies of an allocation of a job: the allocation is given up. Like Claim it MUST leave what the
+	// format has not written itself, and MAY report it.
 	Free(ctx context.Context, job string, allocation uuid.UUID) error
 }
 
@@ -138,7 +146,8 @@ type Copy interface {
 	Groups() []GroupInfo
 	// Load stages one group for into, which it does not change, and checks every stored byte it relies on. The copy
 	// stays intact and can be loaded again; it must not be dropped before what was staged is installed. ErrNoGroup, ErrDropped, primary.ErrCorrupt, or the backend's own errors.
-	// It MUST return promptly when ctx ends, whatever the disk does.
+	// It MUST return promptly when ctx ends, whatever the disk does, and while the disk is known to hang at once, with
+	// ErrStalled. It MUST NOT take more memory than a small multiple of the Bytes of the group, whatever is stored.
 	Load(ctx context.Context, group int, into heapbackend.AnyBackend) (*heapbackend.Staged, error)
 	// Drop removes the copy, and no other: not a newer one of the same checkpoint. Idempotent.
 	Drop(ctx context.Context) error

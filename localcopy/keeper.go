@@ -30,7 +30,8 @@ type KeeperConfig struct {
 	// each on its own; the wait for the primary does not count. What takes longer is given up. 0 is DefaultTimeout.
 	Timeout time.Duration
 	// LookupTimeout bounds how long Copies waits: for the search at start, counted from NewKeeper, and for a copy being
-	// sealed, counted from PrimaryDone. 0 is DefaultLookupTimeout.
+	// sealed, counted from PrimaryDone. A format that let it run out is not waited for again until it has sealed a copy or
+	// ended the search. 0 is DefaultLookupTimeout.
 	LookupTimeout time.Duration
 	// MaxPending is how many copies of one format may be under way at once, those that hang on a dead disk included.
 	// While there are so many, further ones are not begun. It should exceed the number of concurrent checkpoints.
@@ -46,7 +47,8 @@ const maxAborted = 1024
 type Keeper struct {
 	cfg   KeeperConfig
 	start time.Time
-	lanes []*lane // one a format, in order of preference
+	lanes []*lane       // one a format, in order of preference
+	ended chan struct{} // closed by the first Dispose
 
 	mu      sync.Mutex    // guards the fields below and those of the lanes and the pending
 	changed chan struct{} // closed and replaced at every change that Copies or Wait may wait for
@@ -74,7 +76,7 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	cfg.LookupTimeout = orDefault(cfg.LookupTimeout, DefaultLookupTimeout)
 	cfg.MaxPending = orDefault(cfg.MaxPending, DefaultMaxPending)
 	k := &Keeper{
-		cfg: cfg, start: time.Now(), changed: make(chan struct{}),
+		cfg: cfg, start: time.Now(), changed: make(chan struct{}), ended: make(chan struct{}),
 		stored: map[uint64]struct{}{}, aborted: map[uint64]struct{}{},
 	}
 	k.mu.Lock()
@@ -191,7 +193,10 @@ func (k *Keeper) Dispose(free bool) {
 	for _, p := range slices.Clone(k.pending) {
 		k.abandonLocked(p, errDisposed)
 	}
-	k.disposed = true
+	if !k.disposed {
+		k.disposed = true
+		close(k.ended)
+	}
 	for _, l := range k.lanes {
 		l.sealed = nil
 		l.freeing = l.freeing || free
@@ -202,14 +207,14 @@ func (k *Keeper) Dispose(free bool) {
 
 // Copies returns the sealed copies of a checkpoint in order of preference: those of this process and those found at
 // start. It waits for what is about to be there, for at most KeeperConfig.LookupTimeout: in order of preference, until
-// the first format that has a copy. The slice is the caller's.
+// the first format that has a copy. A format that hangs costs that once, not at every call. The slice is the caller's.
 func (k *Keeper) Copies(checkpoint uint64) []Copy {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
-		until := k.lookupLocked(checkpoint)
+		l, until := k.lookupLocked(checkpoint, time.Now())
 		wait := time.Until(until)
-		if wait <= 0 {
+		if l == nil || wait <= 0 {
 			break
 		}
 		changed := k.changed
@@ -221,11 +226,14 @@ func (k *Keeper) Copies(checkpoint uint64) []Copy {
 		}
 		timer.Stop()
 		k.mu.Lock()
+		if !time.Now().Before(until) && l.expectLocked(checkpoint, until.Add(-1)).Equal(until) {
+			l.slow = true // its time is over, and it has not answered
+		}
 	}
 	var found []Copy
 	for _, l := range k.lanes {
 		for _, c := range l.sealed {
-			if c.checkpoint == checkpoint {
+			if c.checkpoint == checkpoint && !c.bare {
 				found = append(found, c.Copy)
 			}
 		}
@@ -233,23 +241,17 @@ func (k *Keeper) Copies(checkpoint uint64) []Copy {
 	return found
 }
 
-// lookupLocked returns until when it is worth to wait for a copy of a checkpoint: the zero time if it is not.
-func (k *Keeper) lookupLocked(checkpoint uint64) time.Time {
-	now := time.Now()
+// lookupLocked returns the format whose copy of a checkpoint is worth to wait for, and until when; nil if there is none.
+func (k *Keeper) lookupLocked(checkpoint uint64, now time.Time) (*lane, time.Time) {
 	for _, l := range k.lanes {
-		if until := k.start.Add(k.cfg.LookupTimeout); !l.isOpen && now.Before(until) {
-			return until
+		if until := l.expectLocked(checkpoint, now); now.Before(until) {
+			return l, until
 		}
-		for _, p := range k.pending {
-			if p.lane == l && p.meta.Checkpoint == checkpoint && now.Before(p.sealBy) {
-				return p.sealBy
-			}
-		}
-		if slices.ContainsFunc(l.sealed, func(c sealedCopy) bool { return c.checkpoint == checkpoint }) {
+		if slices.ContainsFunc(l.sealed, func(c sealedCopy) bool { return c.checkpoint == checkpoint && !c.bare }) {
 			break
 		}
 	}
-	return time.Time{}
+	return nil, time.Time{}
 }
 
 // Wait returns when nothing is under way: every copy is sealed, dropped, or waits for its primary. If ctx ends first,

@@ -21,6 +21,7 @@ type lane struct {
 	format Format
 	opened chan struct{} // closed when the search at start has ended
 	isOpen bool
+	slow   bool         // the format hung, and has not answered since: Copies does not wait for it
 	sealed []sealedCopy // newest last
 	drops  jobs
 	failed []Copy // could not be dropped; tried again when the next copy is begun
@@ -35,7 +36,11 @@ type lane struct {
 type sealedCopy struct {
 	Copy
 	checkpoint uint64
+	bare       bool // found at start without groups: of no use, and kept only to be dropped
 }
+
+// searchAgain is the time from one search at start to the next while the format says that its disk hangs.
+const searchAgain = 5 * time.Second
 
 // open finds what the allocation holds already. It is a goroutine: it ends when the format returns.
 func (l *lane) open() {
@@ -43,6 +48,9 @@ func (l *lane) open() {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), k.cfg.Timeout, errTimeout)
 	defer cancel()
 	found, err := l.find(ctx)
+	for errors.Is(err, ErrStalled) && len(found) == 0 && l.pause(ctx, err) {
+		found, err = l.find(ctx)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.doneLocked()
@@ -55,11 +63,37 @@ func (l *lane) open() {
 			l.discardLocked(c.Copy)
 		}
 	}
-	l.isOpen = true
+	l.isOpen, l.slow = true, errors.Is(err, ErrStalled)
 	close(l.opened)
 	if err != nil {
 		l.failLocked(0, fmt.Errorf("open: %w", err))
 	}
+}
+
+// pause waits before the format is searched again, and tells Copies not to wait for that. It returns false if there is
+// nothing to search for any more.
+func (l *lane) pause(ctx context.Context, why error) bool {
+	k := l.keeper
+	k.mu.Lock()
+	if !l.slow {
+		l.slow = true
+		l.failLocked(0, fmt.Errorf("open: %w", why))
+	}
+	k.doneLocked()
+	k.mu.Unlock()
+	timer := time.NewTimer(searchAgain)
+	defer timer.Stop()
+	again := false
+	select {
+	case <-timer.C:
+		again = true
+	case <-k.ended:
+	case <-ctx.Done():
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.busy++
+	return again
 }
 
 // find asks the format. A copy that cannot say what it is is not one.
@@ -75,13 +109,33 @@ func (l *lane) find(ctx context.Context) (found []sealedCopy, err error) {
 			continue
 		}
 		s := sealedCopy{Copy: c}
-		if fault := contain(func() error { s.checkpoint = c.Meta().Checkpoint; return nil }); fault != nil {
+		if fault := contain(func() error {
+			s.checkpoint, s.bare = c.Meta().Checkpoint, len(c.Groups()) == 0
+			return nil
+		}); fault != nil {
 			err = errors.Join(err, fault)
 			continue
 		}
 		found = append(found, s)
 	}
 	return found, err
+}
+
+// expectLocked returns until when a copy of a checkpoint may come that is not there yet: the zero time if none will.
+func (l *lane) expectLocked(checkpoint uint64, now time.Time) time.Time {
+	k := l.keeper
+	if l.slow {
+		return time.Time{}
+	}
+	if until := k.start.Add(k.cfg.LookupTimeout); !l.isOpen && now.Before(until) {
+		return until
+	}
+	for _, p := range k.pending {
+		if p.lane == l && p.meta.Checkpoint == checkpoint && now.Before(p.sealBy) {
+			return p.sealBy
+		}
+	}
+	return time.Time{}
 }
 
 // beginLocked starts a copy, unless too many are under way.

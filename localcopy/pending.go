@@ -161,7 +161,8 @@ func (k *Keeper) settle(p *pending, c Copy, err error) {
 		p.lane.failLocked(p.meta.Checkpoint, err)
 	default:
 		k.removeLocked(p, nil)
-		p.lane.sealed = append(p.lane.sealed, sealedCopy{c, p.meta.Checkpoint})
+		p.lane.sealed = append(p.lane.sealed, sealedCopy{Copy: c, checkpoint: p.meta.Checkpoint})
+		p.lane.slow = false
 		p.lane.stats.Sealed++
 		p.lane.workedLocked()
 	}

@@ -3,6 +3,7 @@ package primary
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"hash/crc32"
 	"math"
@@ -105,6 +106,8 @@ func TestForgedObjectsAreRefused(t *testing.T) {
 		"index offset negative":       {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexOffset = -1 }},
 		"index offset far":            {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexOffset = math.MaxInt64 }},
 		"index length huge":           {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexLength = math.MaxInt64 }},
+		"index longer than segments":  {index: append(appendIndex(nil, two), make([]byte, 200)...)},
+		"segments beyond the format":  {index: appendIndex(nil, two), trailer: func(t *trailer) { t.segments = maxSegments + 1 }},
 		"index length negative":       {index: appendIndex(nil, two), trailer: func(t *trailer) { t.indexLength = -5 }},
 		"header length huge":          {index: appendIndex(nil, two), trailer: func(t *trailer) { t.headerLength = math.MaxInt64 }},
 		"header length negative":      {index: appendIndex(nil, two), trailer: func(t *trailer) { t.headerLength = -1 }},
@@ -232,4 +235,55 @@ func TestS2BlocksAreAStandardStream(t *testing.T) {
 	_, err = out.ReadFrom(s2.NewReader(bytes.NewReader(stored)))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(raw, out.Bytes()))
+}
+
+// sparse is an object of any size: its trailer, zeros before it.
+type sparse struct {
+	size int64
+	tail []byte
+}
+
+func (s sparse) ReadAt(_ context.Context, p []byte, off int64) error {
+	clear(p)
+	if at := s.size - int64(len(s.tail)); off >= at {
+		copy(p, s.tail[off-at:])
+	}
+	return nil
+}
+
+func TestSparseObjectTakesNoMemory(t *testing.T) {
+	for name, change := range map[string]func(*trailer){
+		"one segment":   func(t *trailer) { t.segments = 1 },
+		"many segments": func(t *trailer) { t.segments = math.MaxUint32 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const size = 1 << 40
+			tr := trailer{size: size, indexOffset: frame.Head + frame.Tail, headerLength: frame.Head + frame.Tail}
+			tr.indexLength = size - trailerSize - tr.indexOffset
+			change(&tr)
+			took := allocated(func() {
+				_, err := ReadIndex(t.Context(), sparse{size, tr.append(nil)}, size)
+				require.ErrorIs(t, err, ErrCorrupt)
+			})
+			require.Less(t, took, uint64(1<<20))
+		})
+	}
+}
+
+func TestBlockLongerThanItsContentIsNotRead(t *testing.T) {
+	for _, c := range []Compression{S2, Zstd} {
+		took := allocated(func() {
+			s := Segment{Length: 1 << 38, Raw: 10}
+			_, err := ReadBlock(t.Context(), sparse{size: 1 << 40}, s, c)
+			require.ErrorIs(t, err, ErrCorrupt)
+		})
+		require.Less(t, took, uint64(1<<20), c)
+		raw := make([]byte, 3<<20)
+		_, _ = rand.Read(raw) // never fails
+		for _, n := range []int{1, 100, len(raw)} {
+			stored, err := compress(nil, raw[:n], c)
+			require.NoError(t, err)
+			require.LessOrEqual(t, int64(len(stored)), maxStored(int64(n)), "what does not compress")
+		}
+	}
 }

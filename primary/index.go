@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/heapstate/heapstate/internal/wire"
+	"github.com/heapstate/heapstate/keygroups"
 	"github.com/heapstate/heapstate/primary/internal/frame"
 )
 
@@ -28,6 +29,10 @@ const (
 	segmentFields = 8
 	// minSegment is the least bytes one encoded segment can take.
 	minSegment = 1 + segmentFields
+	// maxSegment is the most bytes one can take, and maxSegments how many there can be: one a key group, and the
+	// operator state. So memory for an index is bounded, however large the file that claims to be an object.
+	maxSegment  = 5 + 9*segmentFields
+	maxSegments = keygroups.Max + 1
 )
 
 type trailer struct {
@@ -75,6 +80,8 @@ func decodeTrailer(b []byte, size int64) (trailer, error) {
 		return trailer{}, corruptAt(at, "object does not have the length it had", nil)
 	case t.indexOffset < 0 || t.indexOffset > at || t.indexLength != at-t.indexOffset:
 		return trailer{}, corruptAt(at, "index is not between the blocks and the trailer", nil)
+	case t.segments > maxSegments || t.indexLength > 5+maxSegment*int64(t.segments):
+		return trailer{}, corruptAt(at, "index is longer than its segments can be", nil)
 	case t.headerLength < frame.Head+frame.Tail || t.headerLength > min(t.indexOffset, maxHeader):
 		return trailer{}, corruptAt(at, "header is not before the index", nil)
 	}
@@ -119,6 +126,11 @@ func readSegment(r *wire.Reader, group int) Segment {
 	return s
 }
 
+// maxStored is the most bytes that a block of raw bytes can take. No compression
+// adds more than a few bytes to each of its chunks. A block that claims more is not
+// read: reading takes as much memory as it claims. Negative if raw is beyond reason.
+func maxStored(raw int64) int64 { return raw + raw/64 + 1024 }
+
 // check says whether s can be a segment at all.
 func (s *Segment) check(c Compression) error {
 	switch {
@@ -126,6 +138,8 @@ func (s *Segment) check(c Compression) error {
 		return fmt.Errorf("unknown segment kind %d", s.Kind)
 	case s.Offset < 0 || s.Length < 1 || s.Raw < 1 || s.Offset > math.MaxInt64-s.Length:
 		return errors.New("offset or length of a segment is out of range")
+	case s.Length > maxStored(s.Raw):
+		return errors.New("segment takes more bytes than its content can")
 	case c == None && s.Length != s.Raw:
 		return errors.New("segment is not compressed and has two lengths")
 	}

@@ -42,7 +42,7 @@ type Config struct {
 	Local localcopy.Formats
 	// Worker is a name for this worker that is the same after its process was started again, and that no other worker of the
 	// job has: a host name, a pod name. With it, a new process finds the local copies the old one left. "" means a name
-	// nobody will have again, so that no local copy outlives a Run.
+	// nobody will have again, so that no local copy outlives a Run; if Local has a format that could, that is logged.
 	Worker string
 
 	// Every is the time from one checkpoint to the next; 0 means that checkpoints are only taken by Job.Checkpoint.

@@ -64,7 +64,8 @@ const (
 	ReasonSeed Reason = "other hash seed"
 	// ReasonSchema: the local copy has other states than the primary copy.
 	ReasonSchema Reason = "other schema"
-	// ReasonDigest: the local copy of the key group is not the content of the primary copy.
+	// ReasonDigest: the local copy of the key group is not the content of the primary copy: its digest, its length or its
+	// number of entries is another.
 	ReasonDigest Reason = "other digest"
 	// ReasonEmpty: the checkpoint says that the key group is empty.
 	ReasonEmpty Reason = "primary says the key group is empty"
@@ -356,7 +357,9 @@ func (p *Plan) judge(w Want, op *primary.Operator, m *localcopy.Meta) Reason {
 	return ReasonTask
 }
 
-// offer adds a local copy as a source of the key group, if it is what the primary has.
+// offer adds a local copy as a source of the key group, if it is what the primary has. One of another length is refused here,
+// before anything of it is read: reading takes the memory that the copy says, and the restore has set aside what the
+// checkpoint says.
 func (gp *GroupPlan) offer(local int, info localcopy.GroupInfo, m *localcopy.Meta) {
 	reject := func(r Reason) { gp.Rejected = append(gp.Rejected, Rejection{local, r}) }
 	switch n := len(gp.Sources); {
@@ -364,12 +367,17 @@ func (gp *GroupPlan) offer(local int, info localcopy.GroupInfo, m *localcopy.Met
 		reject(ReasonTask)
 	case gp.Empty:
 		reject(ReasonEmpty)
-	case info.Digest != gp.Segments[len(gp.Segments)-1].Digest || info.Entries != gp.entries():
+	case !holds(info, &gp.Segments[len(gp.Segments)-1].Segment) || info.Entries != gp.entries():
 		reject(ReasonDigest)
 	case n > 0 && gp.Sources[n-1].Local == local: // listed twice
 	default:
 		gp.Sources = append(gp.Sources, Choice{local, ReasonLocal, info.Bytes})
 	}
+}
+
+// holds reports whether a local copy of a key group says that it has the content of a primary segment.
+func holds(info localcopy.GroupInfo, s *primary.Segment) bool {
+	return info.Digest == s.Digest && info.Bytes == s.Raw
 }
 
 // entries is the number of entries of the key group in the checkpoint.

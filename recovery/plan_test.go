@@ -89,6 +89,7 @@ func TestPlanRejects(t *testing.T) {
 		"another range":       {func(_ *primary.Manifest, l *LocalSource) { l.Meta.Range = rng(0, 9) }, ReasonRange},
 		"an unknown task":     {func(_ *primary.Manifest, l *LocalSource) { l.Meta.Task = 2 }, ReasonTask},
 		"another digest":      {func(_ *primary.Manifest, l *LocalSource) { l.Groups[3].Digest++ }, ReasonDigest},
+		"another length":      {func(_ *primary.Manifest, l *LocalSource) { l.Groups[3].Bytes = 1 << 40 }, ReasonDigest},
 		"other entries":       {func(_ *primary.Manifest, l *LocalSource) { l.Groups[3].Entries++ }, ReasonDigest},
 		"an empty key group":  {func(m *primary.Manifest, _ *LocalSource) { drop(m, 3) }, ReasonEmpty},
 		"no segments at all":  {func(m *primary.Manifest, _ *LocalSource) { m.Operators[1].Tasks[0].Groups[3].Segments = nil }, ReasonEmpty},

@@ -17,12 +17,18 @@ import (
 // errHung is the cause of a local source that was given up.
 var errHung = errors.New("recovery: local copy did not answer in time")
 
+// errNotTried is the cause for the key groups that come after.
+var errNotTried = fmt.Errorf("%w for other key groups", errHung)
+
 // restorer is one running restore.
 //
 // Its workers take key groups from a queue and try their sources in turn. A worker that has been on one local source for
 // longer than the limit is written off by the watchdog: its key group goes back to the queue with that source marked as
-// failed, another worker takes its place, and what it does when it wakes up is thrown away. Goroutines: workers end when the
-// queue is empty or the context ends; run waits for them, except for those written off, which end when their read returns.
+// failed, another worker takes its place, and what it does when it wakes up is thrown away. A source that let two
+// workers be written off without an answer in between is taken for hung: the other key groups do not try it.
+//
+// Goroutines: workers end when the queue is empty or the context ends; run waits for them, except for those written off,
+// which end when their read returns.
 type restorer struct {
 	cfg    RestoreConfig
 	ctx    context.Context
@@ -33,10 +39,14 @@ type restorer struct {
 	groups  []groupState
 	queue   []int // indices into groups
 	workers map[*worker]struct{}
+	hung    map[int]int   // by local source, how often a worker was written off since its last answer
 	running int           // workers not written off
 	idle    chan struct{} // closed when running reaches 0
 	err     error         // the first key group without a source
 }
+
+// hungAfter is how many workers in a row are written off before a local source is taken for hung.
+const hungAfter = 2
 
 // groupState is how far one key group has come.
 type groupState struct {
@@ -49,6 +59,7 @@ type groupState struct {
 // worker is one goroutine of a restorer; the restorer's mu guards it.
 type worker struct {
 	group   int       // what it is on
+	source  int       // from where
 	local   bool      // on a local source
 	since   time.Time // since when
 	held    int64     // of the memory semaphore
@@ -57,7 +68,7 @@ type worker struct {
 
 func newRestorer(ctx context.Context, cfg RestoreConfig) *restorer {
 	r := &restorer{cfg: cfg, memory: semaphore.NewWeighted(cfg.MemoryBytes),
-		groups: make([]groupState, len(cfg.Plan.Groups)), workers: map[*worker]struct{}{}, idle: make(chan struct{})}
+		groups: make([]groupState, len(cfg.Plan.Groups)), workers: map[*worker]struct{}{}, hung: map[int]int{}, idle: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	for i := range cfg.Plan.Groups {
 		if !cfg.Plan.Groups[i].Empty {
@@ -134,12 +145,16 @@ func (r *restorer) work(w *worker) {
 func (r *restorer) take(w *worker) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 || r.ctx.Err() != nil {
-		r.endLocked(w)
-		return false
+	for len(r.queue) > 0 && r.ctx.Err() == nil {
+		w.group, r.queue = r.queue[0], r.queue[1:]
+		w.source = r.cfg.Plan.Groups[w.group].Sources[r.groups[w.group].source].Local
+		if r.hung[w.source] < hungAfter {
+			return true
+		}
+		r.failLocked(w.group, errNotTried)
 	}
-	w.group, r.queue = r.queue[0], r.queue[1:]
-	return true
+	r.endLocked(w)
+	return false
 }
 
 func (r *restorer) endLocked(w *worker) {
@@ -186,6 +201,7 @@ func (r *restorer) weight(gp *GroupPlan, c Choice) int64 {
 func (r *restorer) finish(w *worker, start time.Time, staged *heapbackend.Staged, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.hung, w.source) // it answers, late or not
 	if w.written {
 		return false
 	}
@@ -213,8 +229,10 @@ func (r *restorer) failLocked(group int, err error) {
 	}
 	g.failed = append(g.failed, cause)
 	g.source++
-	r.cfg.Logger.Warn("recovery: source failed", "checkpoint", r.cfg.Plan.Checkpoint, "operator", r.cfg.Plan.Operator,
-		"group", gp.Group, "source", cause.Source, "error", err)
+	if err != errNotTried { // said already
+		r.cfg.Logger.Warn("recovery: source failed", "checkpoint", r.cfg.Plan.Checkpoint, "operator", r.cfg.Plan.Operator,
+			"group", gp.Group, "source", cause.Source, "error", err)
+	}
 	if g.source < len(gp.Sources) {
 		r.queue = append(r.queue, group)
 		return
@@ -235,6 +253,7 @@ func (r *restorer) writeOff(now time.Time) {
 			continue
 		}
 		w.written = true
+		r.hung[w.source]++
 		r.memory.Release(w.held)
 		r.groups[w.group].took += now.Sub(w.since)
 		r.failLocked(w.group, errHung)

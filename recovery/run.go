@@ -189,6 +189,7 @@ func (r *run) openSlots() {
 	for _, i := range slotsFor(r.cfg.Name, r.worker, r.cfg.Tasks, r.coord.Retained()) {
 		claimed = append(claimed, r.addSlotLocked(i, min(i, r.cfg.Tasks-1)).allocation)
 	}
+	r.warnUnnamed()
 	r.staff.start(func() {
 		ctx, cancel := context.WithTimeout(r.back, localcopy.DefaultTimeout)
 		defer cancel()

@@ -72,6 +72,19 @@ func slotsFor(job, worker string, tasks int, manifests []*primary.Manifest) []in
 	return known
 }
 
+// warnUnnamed says that local copies that could outlive the process will not, because nobody could find them again.
+func (r *run) warnUnnamed() {
+	if r.cfg.Worker != "" {
+		return
+	}
+	for _, f := range r.cfg.Local {
+		if f.Letter() != LetterHeap {
+			r.cfg.Logger.Warn("recovery: local copies are removed when this Run ends, and the next one reads the primary: "+
+				"set Config.Worker to keep them", "job", r.cfg.Name, "format", f.Name())
+		}
+	}
+}
+
 // addSlotLocked opens a slot whose copies belong to a task.
 func (r *run) addSlotLocked(index, owner int) *slot {
 	s := &slot{index: index, allocation: allocationOf(r.cfg.Name, r.worker, index), task: -1}
@@ -86,13 +99,22 @@ func (r *run) addSlotLocked(index, owner int) *slot {
 func (s *slot) keep(r *run, task int) {
 	if s.keeper != nil {
 		s.keeper.Dispose(false)
-		r.retired = append(r.retired, s.keeper)
+		r.retireLocked(s.keeper)
 	}
 	s.owner = task
 	s.keeper = localcopy.NewKeeper(localcopy.KeeperConfig{
 		Formats: r.formats, Logger: r.cfg.Logger, MaxPending: r.cfg.MaxConcurrent + localcopy.DefaultMaxPending,
 		Owner: localcopy.Owner{Job: r.cfg.Name, Operator: r.cfg.Operator, Task: task, Allocation: s.allocation},
 	})
+}
+
+// retireLocked puts a keeper among those that are waited for at the end, and takes those out that have nothing more to do:
+// a job that goes on for months loses many slots.
+func (r *run) retireLocked(k *localcopy.Keeper) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	idle := func(k *localcopy.Keeper) bool { return k.Wait(over) == nil }
+	r.retired = append(slices.DeleteFunc(r.retired, idle), k)
 }
 
 // place finds a slot for each of the tasks.
@@ -112,7 +134,7 @@ func (r *run) place(tasks []int, m *primary.Manifest) (map[int]*slot, map[int]bo
 		scored = scored || !slices.ContainsFunc(offered, func(s Slot) bool { return s.Allocation == claims[i].Previous && !s.Busy })
 	}
 	if scored && m != nil {
-		weigh(keepers, offered, m)
+		weigh(keepers, offered, m.Checkpoint, r.tasksOf(m))
 	}
 	assigned, err := Place(claims, offered)
 	if err != nil {
@@ -149,8 +171,10 @@ func (r *run) previous(task int, m *primary.Manifest) uuid.UUID {
 	return uuid.Nil
 }
 
-// weigh fills in what each slot holds of the checkpoint. The slots are asked at once; each answers within the keeper's own limit.
-func weigh(keepers []*localcopy.Keeper, offered []Slot, m *primary.Manifest) {
+// weigh fills in what each slot holds of the checkpoint: of what its copies say only what the checkpoint confirms. The
+// slots are asked at once; each answers within the keeper's own limit.
+func weigh(keepers []*localcopy.Keeper, offered []Slot, checkpoint uint64, tasks []primary.TaskState) {
+	truth := segmentsOf(tasks)
 	var wg sync.WaitGroup
 	for i, k := range keepers {
 		if offered[i].Busy {
@@ -158,13 +182,15 @@ func weigh(keepers []*localcopy.Keeper, offered []Slot, m *primary.Manifest) {
 		}
 		wg.Go(func() {
 			size := map[int]int64{}
-			for _, c := range k.Copies(m.Checkpoint) {
+			for _, c := range k.Copies(checkpoint) {
 				source, err := sourceOf(c)
 				if err != nil {
 					continue
 				}
 				for _, g := range source.Groups {
-					size[g.Group] = max(size[g.Group], g.Bytes)
+					if s := truth[g.Group]; s != nil && holds(g, s) {
+						size[g.Group] = g.Bytes
+					}
 				}
 			}
 			for group, bytes := range size {
@@ -173,6 +199,19 @@ func weigh(keepers []*localcopy.Keeper, offered []Slot, m *primary.Manifest) {
 		})
 	}
 	wg.Wait()
+}
+
+// segmentsOf is the newest segment of each key group of a checkpoint, and of each task's operator state.
+func segmentsOf(tasks []primary.TaskState) map[int]*primary.Segment {
+	out := map[int]*primary.Segment{}
+	for i := range tasks {
+		for _, g := range tasks[i].Groups {
+			if n := len(g.Segments); n > 0 {
+				out[g.Group] = &g.Segments[n-1].Segment
+			}
+		}
+	}
+	return out
 }
 
 // localSources finds the local copies for a restoring task: those of its own slot and, unless they hold all of its key groups and
@@ -256,7 +295,7 @@ func (r *run) loseSlot(index int) error {
 	}
 	lost := r.slots[at]
 	r.slots = slices.Delete(r.slots, at, at+1)
-	r.retired = append(r.retired, lost.keeper)
+	r.retireLocked(lost.keeper)
 	var victim *Task
 	if lost.task >= 0 {
 		victim = r.current[lost.task]

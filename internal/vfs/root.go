@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,8 +17,8 @@ import (
 // makes is durable when it returns.
 //
 // If the directory is removed and made anew, by whatever, the tree is the new one
-// from then on. While it is gone every operation fails, and not with
-// fs.ErrNotExist: what cannot be seen is not known to be missing.
+// from then on. While it is gone every operation fails with ErrRootGone, and not
+// with fs.ErrNotExist: what cannot be seen is not known to be missing.
 func OpenRoot(dir string) (FS, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -94,7 +96,7 @@ func (r *rootFS) do(op func(root *os.Root) error) error {
 func (r *rootFS) look(root *os.Root) (*os.Root, error) {
 	named, err := os.Stat(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("vfs: the root directory %s is gone: %v", r.dir, err)
+		return nil, fmt.Errorf("%w: %v", ErrRootGone, err)
 	}
 	if open, err := root.Stat("."); err == nil && os.SameFile(named, open) {
 		return root, nil
@@ -106,7 +108,7 @@ func (r *rootFS) look(root *os.Root) (*os.Root, error) {
 	}
 	now, err := os.OpenRoot(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("vfs: open the root directory %s anew: %v", r.dir, err)
+		return nil, fmt.Errorf("%w: open it anew: %v", ErrRootGone, err)
 	}
 	r.root = now
 	return now, nil
@@ -181,11 +183,18 @@ func (r *rootFS) RemoveAll(name string) error {
 	return r.do(func(root *os.Root) error { return root.RemoveAll(name) })
 }
 
+// ReadDir opens name without blocking: a FIFO may have taken the directory's place
+// since the caller looked at it.
 func (r *rootFS) ReadDir(name string) (entries []fs.DirEntry, err error) {
-	err = r.do(func(root *os.Root) (err error) {
-		entries, err = fs.ReadDir(root.FS(), path.Clean(name))
-		return err
+	err = r.do(func(root *os.Root) error {
+		f, err := root.OpenFile(path.Clean(name), os.O_RDONLY|nonblock, 0)
+		if err != nil {
+			return err
+		}
+		entries, err = f.ReadDir(-1)
+		return errors.Join(err, f.Close())
 	})
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, err
 }
 
@@ -201,7 +210,7 @@ func (r *rootFS) SyncDir(name string) error {
 	if !canSyncDir {
 		return nil
 	}
-	f, err := r.open(func(root *os.Root) (*os.File, error) { return root.Open(name) })
+	f, err := r.open(func(root *os.Root) (*os.File, error) { return root.OpenFile(name, os.O_RDONLY|nonblock, 0) })
 	if err != nil {
 		return err
 	}

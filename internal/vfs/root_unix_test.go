@@ -20,4 +20,6 @@ func TestOpenDoesNotWaitForAFIFO(t *testing.T) {
 	require.ErrorIs(t, err, vfs.ErrNotRegular)
 	_, err = fsys.Lock("fifo")
 	require.ErrorIs(t, err, vfs.ErrNotRegular)
+	_, err = fsys.ReadDir("fifo")
+	require.Error(t, err)
 }

@@ -10,6 +10,8 @@ var (
 	// ErrNotRegular: the name is a symbolic link, a directory, a device or
 	// anything else that is not a regular file.
 	ErrNotRegular = errors.New("vfs: not a regular file")
+	// ErrRootGone: the root directory is not there, so nobody knows what is in it.
+	ErrRootGone = errors.New("vfs: the root directory is gone")
 	// ErrLocked: another owner holds the lock.
 	ErrLocked = errors.New("vfs: locked")
 )

@@ -7,8 +7,8 @@
 //		localcopytest.TestFormat(t, func(t *testing.T) localcopy.Format { return mine.New(t.TempDir()) })
 //	}
 //
-// [TestFormat] is for every format; [TestReopen] is for those whose copies outlive the process. Both build real
-// backends, capture them, and compare what is loaded with a plain map. The subtests are named for the rule they check.
+// [TestFormat] is for every format; [TestReopen] and [TestDamage] are for those whose copies outlive the process. All
+// build real backends, capture them, and compare what is loaded with a plain map. The subtests are named for the rule they check.
 //
 // # Concurrency
 //
