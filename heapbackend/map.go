@@ -356,18 +356,23 @@ func (w *MapView[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
 
 func (w *MapView[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, p := range held(w.snap, each) {
-			if !yield(k, w.entries(p)) {
+		l, err := w.snap.begin()
+		if err != nil {
+			return
+		}
+		defer l.end()
+		for k, p := range each {
+			if !yield(k, heldEntries(l.hold, p)) {
 				return
 			}
 		}
 	}
 }
 
-// entries yields a map of the snapshot, nothing once that is released: its pages may be used again then.
-func (w *MapView[K, MK, V]) entries(p part[inner[MK, V]]) iter.Seq2[MK, V] {
+// heldEntries yields a map of a snapshot while it can be held, nothing once it is released: its pages may be used again then.
+func heldEntries[MK comparable, V any](hold func() (func(), error), p part[inner[MK, V]]) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
-		if release, err := w.snap.hold(); err == nil {
+		if release, err := hold(); err == nil {
 			defer release()
 			p.e.living(p.window)(yield)
 		}

@@ -120,7 +120,7 @@ type OperatorListView[V any] struct {
 
 // All yields the elements from first to last. They must not be modified.
 func (w *OperatorListView[V]) All() iter.Seq[V] {
-	return heldElements(w.snap, part[chunks[V]]{e: &w.list})
+	return heldElements(w.snap.hold, part[chunks[V]]{e: &w.list})
 }
 
 // Len returns the number of elements, 0 once the snapshot is released. O(1).

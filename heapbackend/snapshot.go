@@ -130,6 +130,38 @@ func (s *Snapshot) hold() (release func(), err error) {
 	return p.view.Release, nil
 }
 
+// pass is a loop over a snapshot whose yields are sequences.
+type pass struct {
+	snap    *Snapshot
+	view    *cow.View
+	running atomic.Bool
+}
+
+// begin starts a pass, which keeps the capture alive until end. Error: ErrReleased.
+func (s *Snapshot) begin() (*pass, error) {
+	p, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	l := &pass{snap: s, view: p.view}
+	l.running.Store(true)
+	return l, nil
+}
+
+func (l *pass) end() {
+	l.running.Store(false)
+	l.view.Release()
+}
+
+// hold is Snapshot.hold for what the pass yielded: while the pass runs that is readable, whether or not the handle was
+// released meanwhile, so that the pass completes; afterwards it is subject to the handle.
+func (l *pass) hold() (release func(), err error) {
+	if l.running.Load() && l.view.Retain() {
+		return l.view.Release, nil
+	}
+	return l.snap.hold()
+}
+
 // held makes a loop over a snapshot keep it alive; a loop over a released one yields nothing.
 func held[K, V any](s *Snapshot, all func(func(K, V) bool)) func(func(K, V) bool) {
 	return func(yield func(K, V) bool) {
