@@ -149,6 +149,8 @@ type frozen interface {
 	// appendGroup appends the records of a group.
 	appendGroup(dst []byte, group int) ([]byte, error)
 	entries(group int) uint64
+	// only returns the same for one of its groups alone: it refers to nothing of the others.
+	only(group int) frozen
 	// shares reports whether the values may hold references that a program could write through.
 	shares() bool
 }
@@ -167,6 +169,7 @@ func (c *core) Close() error {
 		for _, s := range c.states {
 			s.drop()
 		}
+		c.carried = nil // a state of this backend may be carried on, and its backend with it
 		c.space.Close()
 	}
 	return nil

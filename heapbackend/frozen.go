@@ -24,6 +24,20 @@ func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
 
 func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
 
+// only implements frozen.
+func (f *frozenKeyed[K, E]) only(group int) frozen {
+	i := group - f.first
+	o := &frozenKeyed[K, E]{state: f.state, tables: []cow.Frozen[K, E]{f.tables[i]}, first: group}
+	if ix, ok := f.index.(frozenIndex); ok {
+		o.index = ix.only(group)
+	}
+	if f.limits != nil {
+		o.limits, o.counts = []Timestamp{f.limits[i]}, make([]atomic.Uint64, 1)
+		o.counts[0].Store(f.counts[i].Load())
+	}
+	return o
+}
+
 func (f *frozenKeyed[K, E]) entries(group int) uint64 {
 	if f.limits != nil {
 		return f.count(group - f.first)

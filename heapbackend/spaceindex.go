@@ -12,12 +12,18 @@ type index[K comparable] interface {
 	// inserted and removed are told of a key that was not there before, and that is not any more. Owner only.
 	inserted(group int, k K) error
 	removed(group int, k K)
-	// freeze returns the index as it is; it belongs to a capture.
+	// freeze returns the index as it is, a frozenIndex; it belongs to a capture.
 	freeze() any
 	// staging returns an index of one group for tables of a space of their own.
 	staging(space *cow.Space, group int) index[K]
 	// install makes a group what the index of a snapshot, or one that was staged, has for it; nil makes it empty.
 	install(group int, from any)
+}
+
+// frozenIndex is the index of a state of a snapshot.
+type frozenIndex interface {
+	// only returns the same for one group alone.
+	only(group int) any
 }
 
 // spaceIndex is the index of a state with namespaces: for each key the set of its namespaces.
@@ -153,6 +159,11 @@ type frozenSpaces[K, N comparable] struct {
 	index  *spaceIndex[K, N]
 	tables []cow.Frozen[K, spaces[N]]
 	first  int
+}
+
+// only implements frozenIndex.
+func (f *frozenSpaces[K, N]) only(group int) any {
+	return &frozenSpaces[K, N]{index: f.index, tables: []cow.Frozen[K, spaces[N]]{f.tables[group-f.first]}, first: group}
 }
 
 func (f *frozenSpaces[K, N]) get(k K) *spaces[N] {

@@ -248,10 +248,12 @@ func (c *core) Install(staged []*Staged) error {
 		c.space.Adopt(p.view)
 	}
 	for _, s := range staged {
-		s.done = true
 		c.installGroup(s)
 	}
 	c.installOperator(blocks, tasks)
+	for _, s := range staged {
+		s.done, s.parts, s.carried, s.from = true, nil, nil, nil // the program may keep s
+	}
 	c.installCarried(seen, carried)
 	return nil
 }
