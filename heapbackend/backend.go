@@ -43,7 +43,8 @@ type Backend[K comparable] struct {
 type AnyBackend interface {
 	// Config returns what the backend was made with.
 	Config() Config
-	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has.
+	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has. The caller must
+	// not change it.
 	Schema() []byte
 	// Capture takes a snapshot. Owner only.
 	Capture() (*Snapshot, error)
@@ -124,6 +125,7 @@ type core struct {
 	states  []state        // in the order of registration, which is the order of the schema
 	byName  map[string]int // index in states
 	carried []carried      // states of the restored checkpoint that are not registered
+	schemas schemas
 }
 
 // state is one registered state without its types.
@@ -169,6 +171,7 @@ func (c *core) Close() error {
 		for _, s := range c.states {
 			s.drop()
 		}
+		c.schemas.forget()
 		c.carried = nil // a state of this backend may be carried on, and its backend with it
 		c.space.Close()
 	}

@@ -106,6 +106,7 @@ func (c *core) installCarried(installed map[int]bool, groups []carriedGroup) {
 		put(g)
 	}
 	c.carried = next
+	c.schemas.own.Store(nil)
 }
 
 // claimCarried makes what was carried under the name of a state that is being registered its content.

@@ -57,8 +57,12 @@ func (c *core) Capture() (*Snapshot, error) {
 	return snap, nil
 }
 
-// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says.
+// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says. The caller must not change
+// it. It is made anew only where states have come or gone since: O(1) otherwise.
 func (c *core) Schema() []byte {
+	if own := c.schemas.own.Load(); own != nil {
+		return *own
+	}
 	infos := make([]*stateInfo, 0, len(c.states)+len(c.carried))
 	for _, s := range c.states {
 		infos = append(infos, s.described())
@@ -66,7 +70,9 @@ func (c *core) Schema() []byte {
 	for i := range c.carried {
 		infos = append(infos, c.carried[i].described())
 	}
-	return appendSchema(nil, infos)
+	schema := slices.Clip(appendSchema(nil, infos))
+	c.schemas.own.Store(&schema)
+	return schema
 }
 
 // Config returns the configuration of the backend that was captured.

@@ -55,7 +55,7 @@ func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, erro
 	if err != nil {
 		return nil, err
 	}
-	infos, err := readSchema(schema)
+	infos, err := c.schemas.read(schema)
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +255,7 @@ func (c *core) Install(staged []*Staged) error {
 		s.done, s.parts, s.carried, s.from = true, nil, nil, nil // the program may keep s
 	}
 	c.installCarried(seen, carried)
+	c.schemas.forget()
 	return nil
 }
 
