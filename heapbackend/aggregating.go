@@ -133,8 +133,8 @@ type AggregatingView[K comparable, In, Acc, Out any] struct {
 	agg   Aggregator[In, Acc, Out]
 }
 
-// Get returns the result of a key, and whether anything had been added. The snapshot is held until Result has returned, since
-// the owner may write to the accumulator once nobody does.
+// Get returns the result of a key, and whether anything had been added. The snapshot is held until Result has returned,
+// since the owner may write to the accumulator once nobody does.
 func (w *AggregatingView[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
 	release, err := w.snap.hold()
 	if err != nil {

@@ -43,8 +43,8 @@ type Backend[K comparable] struct {
 type AnyBackend interface {
 	// Config returns what the backend was made with.
 	Config() Config
-	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has. The caller must
-	// not change it.
+	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has. The caller
+	// must not change it.
 	Schema() []byte
 	// Capture takes a snapshot. Owner only.
 	Capture() (*Snapshot, error)
@@ -140,6 +140,13 @@ type state interface {
 	install(group int, c content)
 	// drop lets go of everything, since the backend is closed.
 	drop()
+}
+
+// rewinder is a state that remembers more than what it holds.
+type rewinder interface {
+	// rewind forgets it, since all groups are going to be installed: what follows must be as it was in the run that the
+	// snapshot is of.
+	rewind()
 }
 
 // content is what a state staged for one group: nil, the frozen state to take it over from, or a table of its own.

@@ -80,8 +80,8 @@ var largeKinds = map[string]func(t *testing.T, b *heapbackend.Backend[uint64], p
 	},
 }
 
-// TestAGroupKeepsItselfAloneAlive restores one group of a large snapshot, into a backend that knows its state and into one
-// that carries it.
+// TestAGroupKeepsItselfAloneAlive restores one group of a large snapshot, into a backend that knows its state and into
+// one that carries it.
 func TestAGroupKeepsItselfAloneAlive(t *testing.T) {
 	const perGroup = 2 << 20
 	for name, fill := range largeKinds {

@@ -2,6 +2,7 @@ package heapbackend
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -17,6 +18,8 @@ type frozenKeyed[K comparable, E any] struct {
 	index  any // of the keys, nil without namespaces
 
 	limits []Timestamp     // by group: stamps up to this had expired; nil without TTL
+	born   []Timestamp     // by group, with limits: see lifetime
+	newest Timestamp       // likewise
 	counts []atomic.Uint64 // by group: one more than its entries, 0 if not counted yet
 }
 
@@ -32,7 +35,8 @@ func (f *frozenKeyed[K, E]) only(group int) frozen {
 		o.index = ix.only(group)
 	}
 	if f.limits != nil {
-		o.limits, o.counts = []Timestamp{f.limits[i]}, make([]atomic.Uint64, 1)
+		o.limits, o.born, o.newest = []Timestamp{f.limits[i]}, []Timestamp{f.born[i]}, f.newest
+		o.counts = make([]atomic.Uint64, 1)
 		o.counts[0].Store(f.counts[i].Load())
 	}
 	return o
@@ -91,6 +95,7 @@ func (s *keyed[K, E]) viewOf(r keygroups.Range) *frozenKeyed[K, E] {
 	}
 	if s.life != nil {
 		f.limits, f.counts = s.life.limits(skip, r.Len()), make([]atomic.Uint64, r.Len())
+		f.born, f.newest = slices.Clone(s.life.born[skip:skip+r.Len()]), s.life.newest // once the clock was read
 	}
 	return f
 }
@@ -110,7 +115,16 @@ type part[E any] struct {
 }
 
 func (f *frozenKeyed[K, E]) window(i int, stamp int64) window {
-	return window{on: true, stamp: Timestamp(stamp), limit: f.limits[i]}
+	w := window{on: true, stamp: Timestamp(stamp), limit: f.limits[i], floor: MinTimestamp}
+	if f.born[i] != unborn {
+		w.floor = f.born[i]
+	}
+	return w
+}
+
+// times returns what the group of index i brings along where it is installed.
+func (f *frozenKeyed[K, E]) times(i int) times {
+	return times{gone: f.limits[i], born: f.born[i], newest: f.newest}
 }
 
 // stampOf returns the stamp of an entry of the group of index i, 0 if entries have none.
@@ -179,7 +193,7 @@ func (f *frozenKeyed[K, E]) appendStamped(dst []byte, i int) ([]byte, error) {
 		if l.parts != nil {
 			dst, err = l.parts.append(dst, p.e, p.window)
 		} else {
-			dst, err = l.append(appendStamp(dst, p.stamp), p.e)
+			dst, err = l.append(appendStamp(dst, max(p.stamp, p.floor)), p.e)
 		}
 		return err == nil
 	})

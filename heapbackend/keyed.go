@@ -3,7 +3,6 @@ package heapbackend
 import (
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -69,7 +68,7 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 		s.index = of.index()
 	}
 	if s.life != nil {
-		s.life.gone = slices.Repeat([]Timestamp{MinTimestamp}, b.groups())
+		s.life.begin(b.groups())
 		s.clean = s.cleanEntries
 	}
 	if err := b.add(s); err != nil {
@@ -277,17 +276,20 @@ type decodedGroup[K comparable, E any] struct {
 func (s *keyed[K, E]) install(group int, c content) {
 	t := &s.tables[group-s.core.cfg.Range.First]
 	var index any
-	gone := MinTimestamp
+	times := noTimes
 	switch c := c.(type) {
 	case *frozenKeyed[K, E]:
 		t.Adopt(c.tables[group-c.first])
 		index = c.index
 		if c.limits != nil {
-			gone = c.limits[group-c.first]
+			times = c.times(group - c.first)
 		}
 	case decodedGroup[K, E]:
 		t.Take(c.table)
 		index = c.index
+		if c.found != nil {
+			times = *c.found
+		}
 	default:
 		*t = *cow.NewTable(s.pool)
 	}
@@ -295,7 +297,14 @@ func (s *keyed[K, E]) install(group int, c content) {
 		s.index.install(group, index)
 	}
 	if s.life != nil {
-		s.life.gone[group-s.core.cfg.Range.First] = gone
+		s.life.install(group-s.core.cfg.Range.First, times)
+	}
+}
+
+// rewind implements rewinder.
+func (s *keyed[K, E]) rewind() {
+	if s.life != nil {
+		s.life.newest = MinTimestamp
 	}
 }
 

@@ -308,8 +308,8 @@ func (w *ListView[K, V]) lists(each func(func(K, part[chunks[V]]) bool)) iter.Se
 	}
 }
 
-// heldElements yields the elements of a list of a snapshot while it can be held, none once it is released: the owner may
-// append then.
+// heldElements yields the elements of a list of a snapshot while it can be held, none once it is released: the owner
+// may append then.
 func heldElements[V any](hold func() (func(), error), p part[chunks[V]]) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		if release, err := hold(); err == nil {

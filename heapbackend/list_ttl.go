@@ -124,7 +124,7 @@ func (c *valueCodec[V]) appendAging(dst []byte, l *chunks[V], w window) (_ []byt
 	dst = wire.AppendArrayLen(dst, l.count(w))
 	l.stamped(w.stamp, func(v *V, stamp Timestamp) bool {
 		if stamp > w.limit {
-			dst, err = c.append(appendStamp(dst, stamp), v)
+			dst, err = c.append(appendStamp(dst, max(stamp, w.floor)), v)
 		}
 		return err == nil
 	})
@@ -149,7 +149,7 @@ func (s *List[K, V]) trimFor(k K, c *chunks[V]) {
 	}
 	t, hash := s.locate(k)
 	m := s.momentOf(k)
-	if w := s.windowOf(t, hash, c, m); w.stamp > m.stamp() || c.due(w) {
+	if w := s.windowOf(t, hash, c, m); w.stamp > m.stamp || c.due(w) {
 		*c = c.trimmed(s.core.space, w)
 		s.untouch(k, c)
 	}
@@ -162,7 +162,7 @@ func (s *List[K, V]) untouch(k K, c *chunks[V]) {
 }
 
 func (s *List[K, V]) addAging(k K, c *chunks[V], vs []V) {
-	stamp := s.momentOf(k).stamp()
+	stamp := s.momentOf(k).stamp
 	for _, v := range vs {
 		c.add(s.core.space, v)
 		c.date(stamp)
@@ -207,8 +207,8 @@ func (s *List[K, V]) settle(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chu
 	if s.life.onRead && !c.whole(w) || c.due(w) {
 		s.trim(t, hash, k, c, w)
 	}
-	if s.life.onRead && w.stamp < m.now && t.Get(hash, k) != nil {
-		t.Stamp(hash, k, int64(m.now))
+	if s.life.onRead && w.stamp < m.stamp && t.Get(hash, k) != nil {
+		t.Stamp(hash, k, int64(m.stamp))
 	}
 }
 

@@ -369,7 +369,8 @@ func (w *MapView[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) 
 	}
 }
 
-// heldEntries yields a map of a snapshot while it can be held, nothing once it is released: its pages may be used again then.
+// heldEntries yields a map of a snapshot while it can be held, nothing once it is released: its pages may be used again
+// then.
 func heldEntries[MK comparable, V any](hold func() (func(), error), p part[inner[MK, V]]) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
 		if release, err := hold(); err == nil {

@@ -10,8 +10,8 @@ import (
 // mostKnown is how many schemas a backend remembers: those of a restore that reads blocks of several objects by turns.
 const mostKnown = 8
 
-// schemas spares a backend to encode or read the same schema twice. One may describe thousands of states, and a capture and
-// each block of a restore need it whole.
+// schemas spares a backend to encode or read the same schema twice. One may describe thousands of states, and a capture
+// and each block of a restore need it whole.
 type schemas struct {
 	// own is the backend's schema, nil if it has to be made anew.
 	own atomic.Pointer[[]byte]

@@ -57,8 +57,8 @@ func (c *core) Capture() (*Snapshot, error) {
 	return snap, nil
 }
 
-// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says. The caller must not change
-// it. It is made anew only where states have come or gone since: O(1) otherwise.
+// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says. The caller must not
+// change it. It is made anew only where states have come or gone since: O(1) otherwise.
 func (c *core) Schema() []byte {
 	if own := c.schemas.own.Load(); own != nil {
 		return *own

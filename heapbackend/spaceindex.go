@@ -163,7 +163,8 @@ type frozenSpaces[K, N comparable] struct {
 
 // only implements frozenIndex.
 func (f *frozenSpaces[K, N]) only(group int) any {
-	return &frozenSpaces[K, N]{index: f.index, tables: []cow.Frozen[K, spaces[N]]{f.tables[group-f.first]}, first: group}
+	one := []cow.Frozen[K, spaces[N]]{f.tables[group-f.first]}
+	return &frozenSpaces[K, N]{index: f.index, tables: one, first: group}
 }
 
 func (f *frozenSpaces[K, N]) get(k K) *spaces[N] {

@@ -247,6 +247,9 @@ func (c *core) Install(staged []*Staged) error {
 	for _, p := range held {
 		c.space.Adopt(p.view)
 	}
+	if len(staged)-len(blocks) == c.groups() {
+		c.rewind()
+	}
 	for _, s := range staged {
 		c.installGroup(s)
 	}
@@ -296,6 +299,14 @@ func (c *core) checkStaged(staged []*Staged) (map[int]bool, error) {
 		seen[s.group] = true
 	}
 	return seen, nil
+}
+
+func (c *core) rewind() {
+	for _, s := range c.states {
+		if r, ok := s.(rewinder); ok {
+			r.rewind()
+		}
+	}
 }
 
 // installGroup installs a key group.

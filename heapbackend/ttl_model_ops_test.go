@@ -165,6 +165,9 @@ func (m *agingMachine) list(tk *agingTask, o op) {
 func (m *agingMachine) length(tk *agingTask, o op) {
 	n, size := tk.lists.Len(keyOf(o)%4), tk.maps.Len(keyOf(o)%4)
 	got := newAgingView(m, tk, tk.lists.All(), tk.maps.All())
+	for i := range tk.shelves {
+		m.see(&tk.shelves[i])
+	}
 	require.Equal(m.t, []int{len(got[2][keyOf(o)%4]), len(got[3][keyOf(o)%4])}, []int{n, size})
 }
 
@@ -217,6 +220,8 @@ func (m *agingMachine) mapChange(tk *agingTask, o op) {
 func (m *agingMachine) mapRemove(tk *agingTask, o op) {
 	s, k, mk := &tk.shelves[3], keyOf(o)%4, uint64(o.b%12)
 	require.NoError(m.t, tk.maps.Remove(k, mk))
+	tk.maps.Get(k, mk) // what is not there is removed without a look at the clock
+	m.see(s)
 	m.one(s, k, mk, func() { s.put(k, nil) })
 }
 
@@ -225,7 +230,7 @@ func (m *agingMachine) entries(tk *agingTask, o op) {
 	require.NoError(m.t, m.observe(s, k, mapped(tk.maps.Entries(k)), false))
 	for i := range s.cells[k] {
 		if c := &s.cells[k][i]; m.ttl.OnRead && m.alive(s, k, *c) {
-			c.stamp = max(c.stamp, m.now)
+			c.stamp = max(c.stamp, m.stamp(s, k))
 		}
 	}
 }
