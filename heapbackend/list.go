@@ -18,7 +18,8 @@ type List[K comparable, V any] struct {
 }
 
 // chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped for the
-// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add sets it.
+// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add and
+// touched set it.
 type chunks[V any] struct {
 	last unsafe.Pointer
 	n    int

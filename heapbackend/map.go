@@ -19,7 +19,8 @@ type Map[K, MK comparable, V any] struct {
 	sub    keyCodec[MK]
 	maps   *cow.Pool[MK, V] // of the tables inside
 	clone  func(dst, src *V)
-	within mapSweep[K] // the map at which the state's clean-up is
+	within mapSweep[K]   // the map at which the state's clean-up is
+	spare  []pair[MK, V] // room for a loop over a small map; nil while one uses it
 }
 
 // inner is the map of one key.
@@ -257,22 +258,11 @@ func (s *Map[K, MK, V]) Len(k K) int {
 	return 0
 }
 
-// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be modified.
+// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be
+// modified. O(entries yielded). A small map of values without slices, maps and pointers, about a page of them, is
+// copied for the loop; during a loop over another one writes to the backend copy pages, as after a capture.
 func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
-	return func(yield func(MK, V) bool) {
-		var p part[inner[MK, V]]
-		if s.life != nil {
-			p = s.living(k)
-		} else {
-			p.e = s.get(k)
-		}
-		if p.e == nil {
-			return
-		}
-		view := s.core.space.View()
-		defer view.Release()
-		p.e.living(p.window)(yield)
-	}
+	return func(yield func(MK, V) bool) { s.loop(k, yield) }
 }
 
 // All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the

@@ -117,43 +117,6 @@ func (s *Map[K, MK, V]) discard(t *cow.Table[K, inner[MK, V]], hash uint64, k K,
 	}
 }
 
-// living returns the map of k and what of it is there, of a state with a lifetime, for a loop over it.
-func (s *Map[K, MK, V]) living(k K) (p part[inner[MK, V]]) {
-	t, hash, m := s.open(k)
-	if t == nil {
-		return p
-	}
-	s.clean() // first, since it may move the map
-	p = part[inner[MK, V]]{t.Get(hash, k), window{on: true, limit: m.limit}}
-	if p.e != nil && s.life.onRead && p.e.stale(m) {
-		s.touch(s.ownIn(t, hash, k), m)
-		p.e = t.Get(hash, k)
-	}
-	s.core.guard.leave()
-	return p
-}
-
-// stale reports whether reading the map extends a life.
-func (e *inner[MK, V]) stale(m moment) (stale bool) {
-	f := e.table().Freeze()
-	f.Each(func(_ MK, _ *V, stamp int64) bool {
-		stale = Timestamp(stamp) > m.limit && Timestamp(stamp) < m.stamp
-		return !stale
-	})
-	return stale
-}
-
-// touch extends the life of everything in a map that has not expired.
-func (s *Map[K, MK, V]) touch(t *cow.Table[MK, V], m moment) {
-	var c cow.Cursor
-	for more := true; more; more = !c.AtStart() {
-		k, _, stamp, ok := t.Next(&c)
-		if ok && Timestamp(stamp) > m.limit && Timestamp(stamp) < m.stamp {
-			t.Stamp(s.subHash(k), k, int64(m.stamp))
-		}
-	}
-}
-
 func (s *Map[K, MK, V]) lenLiving(k K) (n int) {
 	t, hash, m := s.open(k)
 	if t == nil {

@@ -27,8 +27,10 @@ type TTL struct {
 	// After is how long an entry lives, in milliseconds rounded up. It must be positive. Another After after a restore
 	// applies to what was restored, too.
 	After time.Duration
-	// OnRead makes Get, and Entries for all it yields, extend a life as a write does, never shorten it. The first read of a
-	// page after a capture then copies it, as a write would. Loops over a whole state, Len and views extend nothing.
+	// OnRead makes a read extend a life as a write does: Get, and loops over a list or a map (List.Get, Map.Entries)
+	// when they end, for what they have yielded until then and the program has not removed. The first read of a page
+	// after a capture then copies it, as a write would. Leaving a loop over a list early costs O(chunks of the list).
+	// Loops over a whole state, Len and views extend nothing.
 	OnRead bool
 	// ReturnExpired makes Get return also what has expired but is still there: once for a value or a map's value, which the
 	// read removes, and for a list's elements until they are cleaned up. What a restored snapshot did not hold is never
@@ -51,8 +53,8 @@ const defaultCleanup = 5
 
 // lifetime is the TTL of one state at work. It belongs to the backend's owner, but for its clock.
 //
-// Invariant: a stamp is above MinTimestamp, and at most newest if this program has written it; an entry that was
-// written since its group was installed has a stamp above gone.
+// Invariant: a stamp is above MinTimestamp; one that was given since the group was installed is above gone, and at most
+// the later of newest and gone+1.
 type lifetime struct {
 	after         Timestamp // in milliseconds, positive
 	onRead        bool

@@ -34,7 +34,8 @@ type shelf struct {
 }
 
 func newShelf() shelf {
-	s := shelf{map[uint64][]cell{}, map[int]heapbackend.Timestamp{}, map[int]heapbackend.Timestamp{}, heapbackend.MinTimestamp}
+	times := func() map[int]heapbackend.Timestamp { return map[int]heapbackend.Timestamp{} }
+	s := shelf{map[uint64][]cell{}, times(), times(), heapbackend.MinTimestamp}
 	for g := range testM {
 		s.born[g] = heapbackend.MinTimestamp
 	}

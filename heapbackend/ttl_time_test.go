@@ -142,9 +142,10 @@ func TestMergedNamespacesKeepTheLaterTime(t *testing.T) {
 	b := backend[string](t, whole())
 	ns, err := heapbackend.NamespacesOf[int](b)
 	require.NoError(t, err)
-	sum, err := heapbackend.NewReducing(ns, "sum", func(a, b int) int { return a + b }, heapbackend.Options[int]{TTL: ttl})
+	o, add := heapbackend.Options[int]{TTL: ttl}, func(a, b int) int { return a + b }
+	sum, err := heapbackend.NewReducing(ns, "sum", add, o)
 	require.NoError(t, err)
-	list, err := heapbackend.NewList(ns, "list", heapbackend.Options[int]{TTL: ttl})
+	list, err := heapbackend.NewList(ns, "list", o)
 	require.NoError(t, err)
 	for n := range 3 {
 		require.NoError(t, sum.Add(heapbackend.In("k", n), 1))
