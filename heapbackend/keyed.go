@@ -257,13 +257,16 @@ func (s *keyed[K, E]) owner() *core { return s.core }
 func (s *keyed[K, E]) has(K) bool { return true }
 
 // held implements State. Owner only; the body of the loop it serves may write.
-func (s *keyed[K, E]) held() (index any, release func()) {
+func (s *keyed[K, E]) held(look func(index any) (hold bool)) (release func()) {
 	if !s.core.guard.enter() {
 		s.core.guard.refused()
-		return nil, func() {}
+		return func() {}
 	}
 	defer s.core.guard.leave()
-	return s.index, s.core.space.View().Release
+	if look(s.index) {
+		return s.core.space.View().Release
+	}
+	return func() {}
 }
 
 // decodedGroup is a group that was decoded: its table and its part of the index.
