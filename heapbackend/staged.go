@@ -166,11 +166,11 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 			return nil, err
 		}
 	}
-	s.from = snap
 	for _, f := range p.in(c.cfg, group) {
 		if f.entries(group) == 0 {
 			continue
 		}
+		s.from = snap // an empty block shares nothing
 		if err := c.stageFrozen(s, f); err != nil {
 			return nil, err
 		}
