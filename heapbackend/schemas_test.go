@@ -3,7 +3,9 @@ package heapbackend_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -90,4 +92,30 @@ func TestFewSchemasAreRemembered(t *testing.T) {
 	require.Less(t, heapBytes()-base, first/2, "and none once they are installed")
 	runtime.KeepAlive(into)
 	runtime.KeepAlive(s)
+}
+
+// TestBlocksOfSeveralSchemasAreStagedAtOnce restores from the objects of two programs in turn, on several goroutines.
+func TestBlocksOfSeveralSchemasAreStagedAtOnce(t *testing.T) {
+	source := filledTrio(t, 100)
+	s := capture(t, source.b)
+	valueOf[uint64](t, source.b, "later")
+	wider := capture(t, source.b)
+	require.NotEqual(t, s.Schema(), wider.Schema())
+	into := newTrio(t, whole())
+	staged := make([]*heapbackend.Staged, testM)
+	var workers sync.WaitGroup
+	for g := range testM {
+		workers.Go(func() {
+			for i := range 20 {
+				var err error
+				from := []*heapbackend.Snapshot{s, wider}[(g+i)%2]
+				if staged[g], err = decoded(into.b, from, g); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	require.NoError(t, into.b.Install(staged))
+	require.Equal(t, maps.Collect(source.v.All()), maps.Collect(into.v.All()))
 }
