@@ -247,6 +247,14 @@ func (c *core) Install(staged []*Staged) error {
 	for _, p := range held {
 		c.space.Adopt(p.view)
 	}
+	c.installAll(staged, blocks, tasks)
+	c.installCarried(seen, carried)
+	c.schemas.forget()
+	return nil
+}
+
+// installAll installs what was checked. The program may keep what it gave, but that holds nothing then.
+func (c *core) installAll(staged, blocks []*Staged, tasks int) {
 	if len(staged)-len(blocks) == c.groups() {
 		c.rewind()
 	}
@@ -255,11 +263,8 @@ func (c *core) Install(staged []*Staged) error {
 	}
 	c.installOperator(blocks, tasks)
 	for _, s := range staged {
-		s.done, s.parts, s.carried, s.from = true, nil, nil, nil // the program may keep s
+		s.done, s.parts, s.carried, s.from = true, nil, nil, nil
 	}
-	c.installCarried(seen, carried)
-	c.schemas.forget()
-	return nil
 }
 
 // holdAll acquires every snapshot that staged blocks share the memory of.
