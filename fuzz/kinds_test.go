@@ -116,8 +116,12 @@ type kindsShot struct {
 	snaps []*heapbackend.Snapshot
 	want  *kindsModel
 	gone  kindsGone
+	seen  []kindsTimes // by task
 	at    heapbackend.Timestamp
 }
+
+// kindsTimes says for values and for maps which times a task knows of beside those that its clock has shown since.
+type kindsTimes [2]heapbackend.Timestamp
 
 // kindsGone says for values and for maps, by key group, up to which stamp all was left out of the snapshot that was adopted.
 // Absent where none was.

@@ -180,7 +180,7 @@ func (j *kindsJob) doValues(code int, key string, v int64) bool {
 		got, ok := k.values.Get(key)
 		j.found(old, has, got, ok)
 		if alive && j.ttl.OnRead {
-			j.want.values[key] = aging{old.v, max(old.stamp, j.now)}
+			j.want.values[key] = aging{old.v, max(old.stamp, j.stamp(0, key))}
 		}
 	case kindUpdate:
 		saw := int64(0)
@@ -202,10 +202,11 @@ func (j *kindsJob) doValues(code int, key string, v int64) bool {
 
 // stamp is that of what is written now into values, state 0, or maps.
 func (j *kindsJob) stamp(state int, key string) heapbackend.Timestamp {
+	latest := max(j.now, j.taskOf(key).known[state])
 	if gone, ok := j.gone[state][j.group(key)]; ok {
-		return max(j.now, gone+1)
+		return max(latest, gone+1)
 	}
-	return j.now
+	return latest
 }
 
 // found compares what was read with what there should be.
@@ -234,7 +235,7 @@ func (j *kindsJob) doMaps(code int, s spot, v int64) bool {
 		got, ok := k.maps.Get(s.Key, s.Namespace)
 		j.found(old, has, got, ok)
 		if alive && j.ttl.OnRead {
-			j.want.maps[s] = aging{old.v, max(old.stamp, j.now)}
+			j.want.maps[s] = aging{old.v, max(old.stamp, j.stamp(1, s.Key))}
 		}
 	case kindMapUpdate:
 		saw := int64(0)

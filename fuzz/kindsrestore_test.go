@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,7 @@ func (j *kindsJob) capture() bool {
 		snap, err := k.backend.Capture()
 		j.must(err)
 		s.snaps = append(s.snaps, snap)
+		s.seen = append(s.seen, kindsTimes{max(k.known[0], j.now), max(k.known[1], j.now)})
 	}
 	j.shots = append(j.shots, s)
 	return true
@@ -70,8 +72,10 @@ func (j *kindsJob) install(tasks []*kindsTask, s *kindsShot, how int) {
 	}
 	for _, k := range tasks {
 		var staged []*heapbackend.Staged
+		k.known = kindsTimes{}
 		for g := range k.r.All() {
 			staged = append(staged, j.stage(k, s, g, how))
+			j.learn(k, s, g, how)
 		}
 		j.must(k.backend.Install(staged))
 	}
@@ -83,6 +87,26 @@ func (j *kindsJob) install(tasks []*kindsTask, s *kindsShot, how int) {
 			j.leave(1, g, len(p.maps), s)
 		}
 	}
+}
+
+// learn notes which times a task comes to know of with a group: that of the capture, or the latest stamp.
+func (j *kindsJob) learn(k *kindsTask, s *kindsShot, g, how int) {
+	p := s.want.part(s.at, func(key string) bool { return j.group(key) == g })
+	stamps := [2][]aging{slices.Collect(maps.Values(p.values)), slices.Collect(maps.Values(p.maps))}
+	for state, entries := range stamps {
+		if len(entries) > 0 && !decodes(how, g) {
+			k.known[state] = max(k.known[state], s.seen[s.of(g)][state])
+			continue
+		}
+		for _, a := range entries {
+			k.known[state] = max(k.known[state], a.stamp)
+		}
+	}
+}
+
+// of returns the index of the snapshot that has a group.
+func (s *kindsShot) of(g int) int {
+	return slices.IndexFunc(s.snaps, func(snap *heapbackend.Snapshot) bool { return snap.Range().Contains(g) })
 }
 
 // leave notes what the snapshot that a group was adopted from left out, if it had n entries and not none.
@@ -97,7 +121,7 @@ func decodes(how, g int) bool { return []bool{false, true, g%2 == 0, g%2 == 1}[h
 
 // stage stages one group, adopted or decoded.
 func (j *kindsJob) stage(k *kindsTask, s *kindsShot, g, how int) (staged *heapbackend.Staged) {
-	snap := s.snaps[slices.IndexFunc(s.snaps, func(snap *heapbackend.Snapshot) bool { return snap.Range().Contains(g) })]
+	snap := s.snaps[s.of(g)]
 	want := uint64(s.want.part(s.at, func(key string) bool { return j.group(key) == g }).entries())
 	require.Equal(j.t, want, snap.Entries(g))
 	block, n, err := snap.AppendGroup(nil, g)

@@ -33,6 +33,7 @@ const kindsAfter = 20 * time.Millisecond
 
 // kindsTask is the backend of one range of key groups with a state of each kind that has a namespace, a time or a life.
 type kindsTask struct {
+	known   kindsTimes
 	backend *heapbackend.Backend[string]
 	r       keygroups.Range
 	scope   *heapbackend.Namespaces[string, string]

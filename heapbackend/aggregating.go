@@ -133,13 +133,18 @@ type AggregatingView[K comparable, In, Acc, Out any] struct {
 	agg   Aggregator[In, Acc, Out]
 }
 
-// Get returns the result of a key, and whether anything had been added.
+// Get returns the result of a key, and whether anything had been added. The snapshot is held until Result has returned,
+// since the owner may write to the accumulator once nobody does.
 func (w *AggregatingView[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
-	acc, ok := w.value.Get(k)
-	if !ok {
+	release, err := w.snap.hold()
+	if err != nil {
 		return out, false
 	}
-	return w.agg.Result(acc), true
+	defer release()
+	if p := w.f.get(k); p.e != nil {
+		return w.agg.Result(*p.e), true
+	}
+	return out, false
 }
 
 // All yields every key and its result.

@@ -43,7 +43,8 @@ type Backend[K comparable] struct {
 type AnyBackend interface {
 	// Config returns what the backend was made with.
 	Config() Config
-	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has.
+	// Schema describes the states a snapshot taken now would hold, in the encoding that Snapshot.Schema has. The caller
+	// must not change it.
 	Schema() []byte
 	// Capture takes a snapshot. Owner only.
 	Capture() (*Snapshot, error)
@@ -124,6 +125,7 @@ type core struct {
 	states  []state        // in the order of registration, which is the order of the schema
 	byName  map[string]int // index in states
 	carried []carried      // states of the restored checkpoint that are not registered
+	schemas schemas
 }
 
 // state is one registered state without its types.
@@ -140,6 +142,13 @@ type state interface {
 	drop()
 }
 
+// rewinder is a state that remembers more than what it holds.
+type rewinder interface {
+	// rewind forgets it, since all groups are going to be installed: what follows must be as it was in the run that the
+	// snapshot is of.
+	rewind()
+}
+
 // content is what a state staged for one group: nil, the frozen state to take it over from, or a table of its own.
 type content any
 
@@ -149,6 +158,8 @@ type frozen interface {
 	// appendGroup appends the records of a group.
 	appendGroup(dst []byte, group int) ([]byte, error)
 	entries(group int) uint64
+	// only returns the same for one of its groups alone: it refers to nothing of the others.
+	only(group int) frozen
 	// shares reports whether the values may hold references that a program could write through.
 	shares() bool
 }
@@ -167,6 +178,8 @@ func (c *core) Close() error {
 		for _, s := range c.states {
 			s.drop()
 		}
+		c.schemas.forget()
+		c.carried = nil // a state of this backend may be carried on, and its backend with it
 		c.space.Close()
 	}
 	return nil

@@ -172,6 +172,7 @@ type frozenBroadcast[MK comparable, V any] struct {
 func (f *frozenBroadcast[MK, V]) described() *stateInfo { return &f.state.info }
 func (f *frozenBroadcast[MK, V]) shares() bool          { return f.state.codec.value.clone != nil }
 func (f *frozenBroadcast[MK, V]) entries(int) uint64    { return uint64(f.table.Len()) }
+func (f *frozenBroadcast[MK, V]) only(int) frozen       { return f }
 
 func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, _ int) ([]byte, error) {
 	start, c := len(dst), &f.state.codec

@@ -20,7 +20,7 @@ type carriedGroup struct {
 	group   int
 	n       uint64
 	records []byte
-	from    frozen // of an adopted snapshot, whose view the space has pinned
+	from    frozen // of an adopted snapshot, whose view the space has pinned; the group alone
 }
 
 // carriedFrom returns one group of a frozen state for carrying; of one that was carried already, what it was carried as,
@@ -29,7 +29,7 @@ func carriedFrom(f frozen, group int) carriedGroup {
 	if c, ok := f.(*carried); ok {
 		return c.groups[group]
 	}
-	return carriedGroup{info: f.described(), group: group, n: f.entries(group), from: f}
+	return carriedGroup{info: f.described(), group: group, n: f.entries(group), from: f.only(group)}
 }
 
 func (g *carriedGroup) append(dst []byte) ([]byte, error) {
@@ -41,6 +41,11 @@ func (g *carriedGroup) append(dst []byte) ([]byte, error) {
 
 func (c *carried) described() *stateInfo { return c.info }
 func (c *carried) shares() bool          { return false }
+
+// only implements frozen.
+func (c *carried) only(group int) frozen {
+	return &carried{info: c.info, groups: map[int]carriedGroup{group: c.groups[group]}}
+}
 
 func (c *carried) entries(group int) uint64 { return c.groups[group].n }
 
@@ -101,6 +106,7 @@ func (c *core) installCarried(installed map[int]bool, groups []carriedGroup) {
 		put(g)
 	}
 	c.carried = next
+	c.schemas.own.Store(nil)
 }
 
 // claimCarried makes what was carried under the name of a state that is being registered its content.

@@ -54,9 +54,11 @@
 //
 // # Time to live
 //
-// With Options.TTL the values of a state, the elements of its lists or the entries of its maps expire some time after they
-// were last written, or read. What has expired is not returned, is left out of snapshots by the time of their capture, and is
-// removed a few entries with each operation. The clock is the program's choice: wall time or a watermark.
+// With Options.TTL the values of a state, the elements of its lists or the entries of its maps expire some time after
+// they were last written, or read. What has expired is not returned, is left out of snapshots by the time of their
+// capture, and is removed a few entries with each operation. The clock is the program's choice: wall time or a
+// watermark. One that is behind, as a watermark is after a restart, makes nothing expire sooner: a write never shortens
+// a life.
 //
 // # Evolution
 //

@@ -27,7 +27,7 @@ func (s *keyed[K, E]) alive(e *E, w window) bool {
 // renew begins a write to the entry of a key: it reads the clock and stamps the entry. It reports whether the entry is new
 // because what it was has expired; then it is zero.
 func (s *keyed[K, E]) renew(t *cow.Table[K, E], hash uint64, k K, e *E, inserted bool) (expired bool) {
-	s.life.now = s.life.clock()
+	s.life.tick()
 	if !s.entriesStamped() {
 		return false
 	}
@@ -40,7 +40,7 @@ func (s *keyed[K, E]) renew(t *cow.Table[K, E], hash uint64, k K, e *E, inserted
 	}
 	m := s.life.in(s.groupOf(k) - s.core.cfg.Range.First)
 	expired = !inserted && *stamp <= m.limit
-	if *stamp = m.stamp(); expired {
+	if *stamp = m.stamp; expired {
 		var zero E
 		*e = zero
 	}
@@ -58,7 +58,7 @@ func (s *keyed[K, E]) open(k K) (t *cow.Table[K, E], hash uint64, m moment) {
 		s.foreign(k)
 		return nil, 0, m
 	}
-	s.life.now = s.life.clock()
+	s.life.tick()
 	return t, hash, s.momentOf(k)
 }
 
@@ -79,8 +79,8 @@ func (s *keyed[K, E]) read(k K) (v E, ok bool) {
 		switch {
 		case stamp <= m.limit:
 			s.remove(k)
-		case s.life.onRead && stamp < m.now:
-			t.Stamp(hash, k, int64(m.now))
+		case s.life.onRead && stamp < m.stamp:
+			t.Stamp(hash, k, int64(m.stamp))
 		}
 	}
 	s.leave()

@@ -2,6 +2,7 @@ package heapbackend
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -17,12 +18,29 @@ type frozenKeyed[K comparable, E any] struct {
 	index  any // of the keys, nil without namespaces
 
 	limits []Timestamp     // by group: stamps up to this had expired; nil without TTL
+	born   []Timestamp     // by group, with limits: see lifetime
+	newest Timestamp       // likewise
 	counts []atomic.Uint64 // by group: one more than its entries, 0 if not counted yet
 }
 
 func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
 
 func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
+
+// only implements frozen.
+func (f *frozenKeyed[K, E]) only(group int) frozen {
+	i := group - f.first
+	o := &frozenKeyed[K, E]{state: f.state, tables: []cow.Frozen[K, E]{f.tables[i]}, first: group}
+	if ix, ok := f.index.(frozenIndex); ok {
+		o.index = ix.only(group)
+	}
+	if f.limits != nil {
+		o.limits, o.born, o.newest = []Timestamp{f.limits[i]}, []Timestamp{f.born[i]}, f.newest
+		o.counts = make([]atomic.Uint64, 1)
+		o.counts[0].Store(f.counts[i].Load())
+	}
+	return o
+}
 
 func (f *frozenKeyed[K, E]) entries(group int) uint64 {
 	if f.limits != nil {
@@ -77,6 +95,7 @@ func (s *keyed[K, E]) viewOf(r keygroups.Range) *frozenKeyed[K, E] {
 	}
 	if s.life != nil {
 		f.limits, f.counts = s.life.limits(skip, r.Len()), make([]atomic.Uint64, r.Len())
+		f.born, f.newest = slices.Clone(s.life.born[skip:skip+r.Len()]), s.life.newest // once the clock was read
 	}
 	return f
 }
@@ -96,7 +115,16 @@ type part[E any] struct {
 }
 
 func (f *frozenKeyed[K, E]) window(i int, stamp int64) window {
-	return window{on: true, stamp: Timestamp(stamp), limit: f.limits[i]}
+	w := window{on: true, stamp: Timestamp(stamp), limit: f.limits[i], floor: MinTimestamp}
+	if f.born[i] != unborn {
+		w.floor = f.born[i]
+	}
+	return w
+}
+
+// times returns what the group of index i brings along where it is installed.
+func (f *frozenKeyed[K, E]) times(i int) times {
+	return times{gone: f.limits[i], born: f.born[i], newest: f.newest}
 }
 
 // stampOf returns the stamp of an entry of the group of index i, 0 if entries have none.
@@ -165,7 +193,7 @@ func (f *frozenKeyed[K, E]) appendStamped(dst []byte, i int) ([]byte, error) {
 		if l.parts != nil {
 			dst, err = l.parts.append(dst, p.e, p.window)
 		} else {
-			dst, err = l.append(appendStamp(dst, p.stamp), p.e)
+			dst, err = l.append(appendStamp(dst, max(p.stamp, p.floor)), p.e)
 		}
 		return err == nil
 	})

@@ -3,7 +3,6 @@ package heapbackend
 import (
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -69,7 +68,7 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 		s.index = of.index()
 	}
 	if s.life != nil {
-		s.life.gone = slices.Repeat([]Timestamp{MinTimestamp}, b.groups())
+		s.life.begin(b.groups())
 		s.clean = s.cleanEntries
 	}
 	if err := b.add(s); err != nil {
@@ -258,13 +257,16 @@ func (s *keyed[K, E]) owner() *core { return s.core }
 func (s *keyed[K, E]) has(K) bool { return true }
 
 // held implements State. Owner only; the body of the loop it serves may write.
-func (s *keyed[K, E]) held() (index any, release func()) {
+func (s *keyed[K, E]) held(look func(index any) (hold bool)) (release func()) {
 	if !s.core.guard.enter() {
 		s.core.guard.refused()
-		return nil, func() {}
+		return func() {}
 	}
 	defer s.core.guard.leave()
-	return s.index, s.core.space.View().Release
+	if look(s.index) {
+		return s.core.space.View().Release
+	}
+	return func() {}
 }
 
 // decodedGroup is a group that was decoded: its table and its part of the index.
@@ -277,17 +279,20 @@ type decodedGroup[K comparable, E any] struct {
 func (s *keyed[K, E]) install(group int, c content) {
 	t := &s.tables[group-s.core.cfg.Range.First]
 	var index any
-	gone := MinTimestamp
+	times := noTimes
 	switch c := c.(type) {
 	case *frozenKeyed[K, E]:
 		t.Adopt(c.tables[group-c.first])
 		index = c.index
 		if c.limits != nil {
-			gone = c.limits[group-c.first]
+			times = c.times(group - c.first)
 		}
 	case decodedGroup[K, E]:
 		t.Take(c.table)
 		index = c.index
+		if c.found != nil {
+			times = *c.found
+		}
 	default:
 		*t = *cow.NewTable(s.pool)
 	}
@@ -295,7 +300,14 @@ func (s *keyed[K, E]) install(group int, c content) {
 		s.index.install(group, index)
 	}
 	if s.life != nil {
-		s.life.gone[group-s.core.cfg.Range.First] = gone
+		s.life.install(group-s.core.cfg.Range.First, times)
+	}
+}
+
+// rewind implements rewinder.
+func (s *keyed[K, E]) rewind() {
+	if s.life != nil {
+		s.life.newest = MinTimestamp
 	}
 }
 

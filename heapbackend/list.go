@@ -18,7 +18,8 @@ type List[K comparable, V any] struct {
 }
 
 // chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped for the
-// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add sets it.
+// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add and
+// touched set it.
 type chunks[V any] struct {
 	last unsafe.Pointer
 	n    int
@@ -295,18 +296,24 @@ func (w *ListView[K, V]) InGroup(group int) iter.Seq2[K, iter.Seq[V]] {
 
 func (w *ListView[K, V]) lists(each func(func(K, part[chunks[V]]) bool)) iter.Seq2[K, iter.Seq[V]] {
 	return func(yield func(K, iter.Seq[V]) bool) {
-		for k, p := range held(w.snap, each) {
-			if !yield(k, heldElements(w.snap, p)) {
+		l, err := w.snap.begin()
+		if err != nil {
+			return
+		}
+		defer l.end()
+		for k, p := range each {
+			if !yield(k, heldElements(l.hold, p)) {
 				return
 			}
 		}
 	}
 }
 
-// heldElements yields the elements of a list of a snapshot, none once it is released: the owner may append then.
-func heldElements[V any](snap *Snapshot, p part[chunks[V]]) iter.Seq[V] {
+// heldElements yields the elements of a list of a snapshot while it can be held, none once it is released: the owner
+// may append then.
+func heldElements[V any](hold func() (func(), error), p part[chunks[V]]) iter.Seq[V] {
 	return func(yield func(V) bool) {
-		if release, err := snap.hold(); err == nil {
+		if release, err := hold(); err == nil {
 			defer release()
 			p.e.living(p.window)(yield)
 		}

@@ -2,6 +2,7 @@ package heapbackend
 
 import (
 	"iter"
+	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
@@ -124,7 +125,7 @@ func (c *valueCodec[V]) appendAging(dst []byte, l *chunks[V], w window) (_ []byt
 	dst = wire.AppendArrayLen(dst, l.count(w))
 	l.stamped(w.stamp, func(v *V, stamp Timestamp) bool {
 		if stamp > w.limit {
-			dst, err = c.append(appendStamp(dst, stamp), v)
+			dst, err = c.append(appendStamp(dst, max(stamp, w.floor)), v)
 		}
 		return err == nil
 	})
@@ -149,7 +150,7 @@ func (s *List[K, V]) trimFor(k K, c *chunks[V]) {
 	}
 	t, hash := s.locate(k)
 	m := s.momentOf(k)
-	if w := s.windowOf(t, hash, c, m); w.stamp > m.stamp() || c.due(w) {
+	if w := s.windowOf(t, hash, c, m); w.stamp > m.stamp || c.due(w) {
 		*c = c.trimmed(s.core.space, w)
 		s.untouch(k, c)
 	}
@@ -162,7 +163,7 @@ func (s *List[K, V]) untouch(k K, c *chunks[V]) {
 }
 
 func (s *List[K, V]) addAging(k K, c *chunks[V], vs []V) {
-	stamp := s.momentOf(k).stamp()
+	stamp := s.momentOf(k).stamp
 	for _, v := range vs {
 		c.add(s.core.space, v)
 		c.date(stamp)
@@ -190,26 +191,111 @@ func (s *List[K, V]) living(k K) iter.Seq[V] {
 	var w window
 	if c := t.Get(hash, k); c != nil {
 		w = s.windowOf(t, hash, c, m)
-		list = *c
-		s.settle(t, hash, k, c, w, m)
+		if list = *c; c.due(w) {
+			s.trim(t, hash, k, c, w)
+		}
 	}
 	s.leave()
 	if s.life.returnExpired {
 		w.limit = m.gone
 	}
+	if s.life.onRead && list.n > 0 {
+		return s.reading(k, list, w)
+	}
 	return list.living(w)
 }
 
-// settle does what reading a list entails: with OnRead its elements live on, those that have expired being dropped before
-// they are revived; else they are dropped when that is due. An element that OnRead keeps is not looked at again before it
-// expires, so both are O(1) amortised over appends.
-func (s *List[K, V]) settle(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chunks[V], w window, m moment) {
-	if s.life.onRead && !c.whole(w) || c.due(w) {
+// reading is living for a list whose elements live on when they are read. The loop is an operation of its own.
+func (s *List[K, V]) reading(k K, list chunks[V], w window) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		t, _, m := s.open(k)
+		if t == nil {
+			list.living(w)(yield)
+			return
+		}
+		s.leave()
+		at, read, more := 0, 0, true
+		defer func() {
+			if more {
+				read = list.n
+			}
+			s.extend(k, list, read, m)
+		}()
+		list.stamped(w.stamp, func(v *V, stamp Timestamp) bool {
+			if at++; stamp <= w.limit {
+				return true
+			}
+			read, more = at, false // until yield has returned, which it may not
+			more = yield(*v)
+			return more
+		})
+	}
+}
+
+// extend lets those of the first n elements of a list that had not expired at a moment live on. What has expired is
+// dropped before all is revived; elements that are kept are not looked at again before they expire, so this is O(1)
+// amortised over appends, but O(chunks) for a part. Where the list was put together anew meanwhile a part cannot be
+// told, and lives on with the rest.
+func (s *List[K, V]) extend(k K, list chunks[V], n int, m moment) {
+	if n == 0 {
+		return
+	}
+	if !s.core.guard.enter() {
+		s.core.guard.refused()
+		return
+	}
+	defer s.core.guard.leave()
+	t, hash := s.locate(k)
+	c := t.Get(hash, k)
+	if c == nil {
+		return
+	}
+	w := s.windowOf(t, hash, c, m)
+	if w.stamp >= m.stamp {
+		return
+	}
+	if n < c.n && c.extends(&list) {
+		c, _, _, _ = t.Upsert(hash, k) // a key that is present takes no room
+		*c = c.touched(s.core.space, n, w, m.stamp)
+		return
+	}
+	if !c.whole(w) {
 		s.trim(t, hash, k, c, w)
 	}
-	if s.life.onRead && w.stamp < m.now && t.Get(hash, k) != nil {
-		t.Stamp(hash, k, int64(m.now))
+	if t.Get(hash, k) != nil {
+		t.Stamp(hash, k, int64(m.stamp))
 	}
+}
+
+// extends reports whether a list begins with the chunks of an earlier one.
+func (c *chunks[V]) extends(earlier *chunks[V]) bool {
+	l := c.tail()
+	for l != nil && l != earlier.tail() {
+		l = l.before
+	}
+	return l != nil
+}
+
+// touched returns the list with a new stamp for those of its first n elements that have not expired. Chunks without
+// such share their stamps, and all but the last, which may be appended to, their elements.
+func (c *chunks[V]) touched(space *cow.Space, n int, w window, stamp Timestamp) chunks[V] {
+	var last *chunk[V]
+	for l, has := range c.runs {
+		last = &chunk[V]{before: last, epoch: space.Epoch(), elems: l.elems, ages: l.ages}
+		if l == c.tail() {
+			last.elems = append(make([]V, 0, cap(l.elems)), l.elems...)
+		}
+		if l == c.tail() || n > 0 {
+			last.ages = l.ages.copied()
+		}
+		for i := range last.ages.stamps[:min(n, has)] {
+			if old := &last.ages.stamps[i]; max(*old, w.stamp) > w.limit {
+				*old = max(*old, stamp)
+			}
+		}
+		n -= min(n, has)
+	}
+	return chunks[V]{last: unsafe.Pointer(last), n: c.n}
 }
 
 // mergeLiving is merge for a state with a lifetime: every element keeps its stamp. Where reading extends lives it goes through

@@ -19,7 +19,8 @@ type Map[K, MK comparable, V any] struct {
 	sub    keyCodec[MK]
 	maps   *cow.Pool[MK, V] // of the tables inside
 	clone  func(dst, src *V)
-	within mapSweep[K] // the map at which the state's clean-up is
+	within mapSweep[K]   // the map at which the state's clean-up is
+	spare  []pair[MK, V] // room for a loop over a small map; nil while one uses it
 }
 
 // inner is the map of one key.
@@ -257,22 +258,11 @@ func (s *Map[K, MK, V]) Len(k K) int {
 	return 0
 }
 
-// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be modified.
+// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be
+// modified. O(entries yielded). A small map of values without slices, maps and pointers, about a page of them, is
+// copied for the loop; during a loop over another one writes to the backend copy pages, as after a capture.
 func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
-	return func(yield func(MK, V) bool) {
-		var p part[inner[MK, V]]
-		if s.life != nil {
-			p = s.living(k)
-		} else {
-			p.e = s.get(k)
-		}
-		if p.e == nil {
-			return
-		}
-		view := s.core.space.View()
-		defer view.Release()
-		p.e.living(p.window)(yield)
-	}
+	return func(yield func(MK, V) bool) { s.loop(k, yield) }
 }
 
 // All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
@@ -356,18 +346,24 @@ func (w *MapView[K, MK, V]) InGroup(group int) iter.Seq2[K, iter.Seq2[MK, V]] {
 
 func (w *MapView[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter.Seq2[K, iter.Seq2[MK, V]] {
 	return func(yield func(K, iter.Seq2[MK, V]) bool) {
-		for k, p := range held(w.snap, each) {
-			if !yield(k, w.entries(p)) {
+		l, err := w.snap.begin()
+		if err != nil {
+			return
+		}
+		defer l.end()
+		for k, p := range each {
+			if !yield(k, heldEntries(l.hold, p)) {
 				return
 			}
 		}
 	}
 }
 
-// entries yields a map of the snapshot, nothing once that is released: its pages may be used again then.
-func (w *MapView[K, MK, V]) entries(p part[inner[MK, V]]) iter.Seq2[MK, V] {
+// heldEntries yields a map of a snapshot while it can be held, nothing once it is released: its pages may be used again
+// then.
+func heldEntries[MK comparable, V any](hold func() (func(), error), p part[inner[MK, V]]) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
-		if release, err := w.snap.hold(); err == nil {
+		if release, err := hold(); err == nil {
 			defer release()
 			p.e.living(p.window)(yield)
 		}

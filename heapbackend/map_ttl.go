@@ -60,7 +60,7 @@ func (m *mapCodec[MK, V]) appendStamped(dst []byte, e *inner[MK, V], w window) (
 			return true
 		}
 		if dst, err = m.sub.codec.Append(dst, &k); err == nil {
-			dst, err = m.value.append(appendStamp(dst, Timestamp(stamp)), v)
+			dst, err = m.value.append(appendStamp(dst, max(Timestamp(stamp), w.floor)), v)
 		}
 		return err == nil
 	})
@@ -71,7 +71,7 @@ func (m *mapCodec[MK, V]) appendStamped(dst []byte, e *inner[MK, V], w window) (
 func (s *Map[K, MK, V]) renewIn(t *cow.Table[MK, V], k K, mk MK, v *V) (expired bool) {
 	stamp, m := t.StampOf(s.subHash(mk), v), s.momentOf(k)
 	expired = Timestamp(*stamp) <= m.limit
-	if *stamp = int64(m.stamp()); expired {
+	if *stamp = int64(m.stamp); expired {
 		var zero V
 		*v = zero
 	}
@@ -94,8 +94,8 @@ func (s *Map[K, MK, V]) read(k K, mk MK) (v V, ok bool) {
 			switch {
 			case stamp <= m.limit:
 				s.discard(t, hash, k, mk)
-			case s.life.onRead && stamp < m.now:
-				s.ownIn(t, hash, k).Stamp(sub, mk, int64(m.now))
+			case s.life.onRead && stamp < m.stamp:
+				s.ownIn(t, hash, k).Stamp(sub, mk, int64(m.stamp))
 			}
 		}
 	}
@@ -114,43 +114,6 @@ func (s *Map[K, MK, V]) discard(t *cow.Table[K, inner[MK, V]], hash uint64, k K,
 	inside := s.ownIn(t, hash, k)
 	if inside.Delete(s.subHash(mk), mk); inside.Len() == 0 {
 		s.remove(k)
-	}
-}
-
-// living returns the map of k and what of it is there, of a state with a lifetime, for a loop over it.
-func (s *Map[K, MK, V]) living(k K) (p part[inner[MK, V]]) {
-	t, hash, m := s.open(k)
-	if t == nil {
-		return p
-	}
-	s.clean() // first, since it may move the map
-	p = part[inner[MK, V]]{t.Get(hash, k), window{on: true, limit: m.limit}}
-	if p.e != nil && s.life.onRead && p.e.stale(m) {
-		s.touch(s.ownIn(t, hash, k), m)
-		p.e = t.Get(hash, k)
-	}
-	s.core.guard.leave()
-	return p
-}
-
-// stale reports whether reading the map extends a life.
-func (e *inner[MK, V]) stale(m moment) (stale bool) {
-	f := e.table().Freeze()
-	f.Each(func(_ MK, _ *V, stamp int64) bool {
-		stale = Timestamp(stamp) > m.limit && Timestamp(stamp) < m.now
-		return !stale
-	})
-	return stale
-}
-
-// touch extends the life of everything in a map that has not expired.
-func (s *Map[K, MK, V]) touch(t *cow.Table[MK, V], m moment) {
-	var c cow.Cursor
-	for more := true; more; more = !c.AtStart() {
-		k, _, stamp, ok := t.Next(&c)
-		if ok && Timestamp(stamp) > m.limit && Timestamp(stamp) < m.now {
-			t.Stamp(s.subHash(k), k, int64(m.now))
-		}
 	}
 }
 

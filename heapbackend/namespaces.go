@@ -81,38 +81,50 @@ type State[K comparable] interface {
 	Name() string
 	// Keys is the number of keys it holds something for.
 	Keys() int
-	// held returns the index of the state's keys, nil if it has none or cannot be read, and what ends the use of it.
-	held() (index any, release func())
+	// held calls look once with the index of the state's keys, nil if it has none, unless that cannot be read. If look
+	// reports true what it saw stays as it is until release is called.
+	held(look func(index any) (hold bool)) (release func())
 	// has reports whether a key that the index knows is in the state.
 	has(k K) bool
 	// owner is the backend it belongs to.
 	owner() *core
 }
 
-// Of yields the namespaces in which a state holds something for a key, in no order, as they were when the loop began; the
-// loop's body may write. s is a state of n's backend, registered with namespaces of this type, or a view of one; of any
-// other it yields nothing.
-// O(namespaces of the key).
+// Of yields the namespaces in which a state holds something for a key, in no order, as they were when the loop began;
+// the loop's body may write. s is a state of n's backend, registered with namespaces of this type, or a view of one; of
+// any other it yields nothing. O(namespaces yielded). About a page of namespaces at most is copied for the loop; during
+// a loop over more than that writes to the backend copy pages, as after a capture.
 func (n *Namespaces[K, N]) Of(s State[NamespacedKey[K, N]], k K) iter.Seq[N] {
 	return func(yield func(N) bool) {
 		if s.owner() != n.of.core {
 			return
 		}
-		held, release := s.held()
+		var all iter.Seq[N]
+		release := s.held(func(index any) (hold bool) {
+			all, hold = namesIn[K, N](index, k)
+			return hold
+		})
 		defer release()
-		var set *spaces[N]
-		switch ix := held.(type) {
-		case *spaceIndex[K, N]:
-			set = ix.get(k)
-		case *frozenSpaces[K, N]:
-			set = ix.get(k)
-		}
-		if set == nil {
+		if all == nil {
 			return
 		}
-		all := *set
-		all.each(func(space N) bool { return !s.has(In(k, space)) || yield(space) })
+		all(func(space N) bool { return !s.has(In(k, space)) || yield(space) })
 	}
+}
+
+// namesIn returns the namespaces of a key in an index, nil if there are none, to be gone through once; and whether that
+// is to be held meanwhile.
+func namesIn[K, N comparable](index any, k K) (all iter.Seq[N], hold bool) {
+	switch x := index.(type) {
+	case *spaceIndex[K, N]:
+		return x.list(k)
+	case *frozenSpaces[K, N]:
+		if set := x.get(k); set != nil {
+			all := *set
+			return all.each, true
+		}
+	}
+	return nil, false
 }
 
 // Mergeable is a state of which what two keys hold can be made one: List, Reducing and Aggregating.

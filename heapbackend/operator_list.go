@@ -120,7 +120,7 @@ type OperatorListView[V any] struct {
 
 // All yields the elements from first to last. They must not be modified.
 func (w *OperatorListView[V]) All() iter.Seq[V] {
-	return heldElements(w.snap, part[chunks[V]]{e: &w.list})
+	return heldElements(w.snap.hold, part[chunks[V]]{e: &w.list})
 }
 
 // Len returns the number of elements, 0 once the snapshot is released. O(1).
@@ -142,6 +142,7 @@ type frozenList[V any] struct {
 func (f *frozenList[V]) described() *stateInfo { return &f.state.info }
 func (f *frozenList[V]) shares() bool          { return f.state.codec.clone != nil }
 func (f *frozenList[V]) entries(int) uint64    { return uint64(f.list.n) }
+func (f *frozenList[V]) only(int) frozen       { return f }
 
 func (f *frozenList[V]) appendGroup(dst []byte, _ int) ([]byte, error) {
 	start := len(dst)

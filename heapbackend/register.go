@@ -37,5 +37,6 @@ func (c *core) add(s state) error {
 	}
 	c.byName[s.described().name] = len(c.states)
 	c.states = append(c.states, s)
+	c.schemas.own.Store(nil)
 	return nil
 }

@@ -57,8 +57,12 @@ func (c *core) Capture() (*Snapshot, error) {
 	return snap, nil
 }
 
-// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says.
+// Schema describes the states a snapshot taken now would hold: msgpack, as docs/format.md says. The caller must not
+// change it. It is made anew only where states have come or gone since: O(1) otherwise.
 func (c *core) Schema() []byte {
+	if own := c.schemas.own.Load(); own != nil {
+		return *own
+	}
 	infos := make([]*stateInfo, 0, len(c.states)+len(c.carried))
 	for _, s := range c.states {
 		infos = append(infos, s.described())
@@ -66,7 +70,9 @@ func (c *core) Schema() []byte {
 	for i := range c.carried {
 		infos = append(infos, c.carried[i].described())
 	}
-	return appendSchema(nil, infos)
+	schema := slices.Clip(appendSchema(nil, infos))
+	c.schemas.own.Store(&schema)
+	return schema
 }
 
 // Config returns the configuration of the backend that was captured.
@@ -128,6 +134,38 @@ func (s *Snapshot) hold() (release func(), err error) {
 		return nil, err
 	}
 	return p.view.Release, nil
+}
+
+// pass is a loop over a snapshot whose yields are sequences.
+type pass struct {
+	snap    *Snapshot
+	view    *cow.View
+	running atomic.Bool
+}
+
+// begin starts a pass, which keeps the capture alive until end. Error: ErrReleased.
+func (s *Snapshot) begin() (*pass, error) {
+	p, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	l := &pass{snap: s, view: p.view}
+	l.running.Store(true)
+	return l, nil
+}
+
+func (l *pass) end() {
+	l.running.Store(false)
+	l.view.Release()
+}
+
+// hold is Snapshot.hold for what the pass yielded: while the pass runs that is readable, whether or not the handle was
+// released meanwhile, so that the pass completes; afterwards it is subject to the handle.
+func (l *pass) hold() (release func(), err error) {
+	if l.running.Load() && l.view.Retain() {
+		return l.view.Release, nil
+	}
+	return l.snap.hold()
 }
 
 // held makes a loop over a snapshot keep it alive; a loop over a released one yields nothing.

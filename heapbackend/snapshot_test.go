@@ -188,6 +188,19 @@ func TestAnAdopterHoldsUntilItIsClosed(t *testing.T) {
 	x.requireCopied(t, false)
 }
 
+func TestWhoTakesOverNothingHoldsNothing(t *testing.T) {
+	x := newSeen(t)
+	s := capture(t, x.b)
+	group := x.b.Group(1)
+	others := backend[uint64](t, whole())
+	valueOf(t, others, "v", cloneByOption(new(int)))
+	staged, err := stage(others, s, adopted)
+	require.NoError(t, err)
+	require.NoError(t, others.Install(slices.Delete(staged, group, group+1)))
+	s.Release()
+	x.requireCopied(t, false)
+}
+
 func TestReadersRaceWithTheReleaseOfTheirHandle(t *testing.T) {
 	for range 20 {
 		x := filledTrio(t, 64)

@@ -1,6 +1,7 @@
 package heapbackend
 
 import (
+	"iter"
 	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -12,12 +13,18 @@ type index[K comparable] interface {
 	// inserted and removed are told of a key that was not there before, and that is not any more. Owner only.
 	inserted(group int, k K) error
 	removed(group int, k K)
-	// freeze returns the index as it is; it belongs to a capture.
+	// freeze returns the index as it is, a frozenIndex; it belongs to a capture.
 	freeze() any
 	// staging returns an index of one group for tables of a space of their own.
 	staging(space *cow.Space, group int) index[K]
 	// install makes a group what the index of a snapshot, or one that was staged, has for it; nil makes it empty.
 	install(group int, from any)
+}
+
+// frozenIndex is the index of a state of a snapshot.
+type frozenIndex interface {
+	// only returns the same for one group alone.
+	only(group int) any
 }
 
 // spaceIndex is the index of a state with namespaces: for each key the set of its namespaces.
@@ -31,6 +38,7 @@ type spaceIndex[K, N comparable] struct {
 	tables []cow.Table[K, spaces[N]] // by group, from first
 	first  int
 	staged bool
+	spare  []N // room for a loop over few namespaces; nil while one uses it
 }
 
 // spaces is a set of namespaces of one key, not empty. Most keys are in one window at a time: that one takes no table.
@@ -62,6 +70,42 @@ func (x *spaceIndex[K, N]) get(k K) *spaces[N] {
 		return nil
 	}
 	return x.tables[i].Get(hash, k)
+}
+
+// list returns the namespaces of a key, nil if there are none, to be gone through once: a copy of few of them, else
+// those there are, which the caller holds.
+func (x *spaceIndex[K, N]) list(k K) (all iter.Seq[N], hold bool) {
+	set := x.get(k)
+	if set == nil {
+		return nil, false
+	}
+	if of := *set; of.len() > loopBytes/max(1, int(unsafe.Sizeof(of.first))) {
+		return of.each, true
+	}
+	names := x.spare
+	x.spare = nil
+	for n := range set.each {
+		names = append(names, n)
+	}
+	return func(yield func(N) bool) {
+		defer func() {
+			clear(names) // which must not keep alive what they refer to
+			x.spare = names[:0]
+		}()
+		for _, n := range names {
+			if !yield(n) {
+				return
+			}
+		}
+	}, false
+}
+
+// len returns the number of namespaces.
+func (s *spaces[N]) len() int {
+	if s.more.at == nil {
+		return 1
+	}
+	return 1 + s.more.table().Len()
 }
 
 func (x *spaceIndex[K, N]) inserted(group int, k NamespacedKey[K, N]) error {
@@ -153,6 +197,12 @@ type frozenSpaces[K, N comparable] struct {
 	index  *spaceIndex[K, N]
 	tables []cow.Frozen[K, spaces[N]]
 	first  int
+}
+
+// only implements frozenIndex.
+func (f *frozenSpaces[K, N]) only(group int) any {
+	one := []cow.Frozen[K, spaces[N]]{f.tables[group-f.first]}
+	return &frozenSpaces[K, N]{index: f.index, tables: one, first: group}
 }
 
 func (f *frozenSpaces[K, N]) get(k K) *spaces[N] {

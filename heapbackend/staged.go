@@ -55,7 +55,7 @@ func (c *core) StageBlock(schema []byte, group int, block []byte) (*Staged, erro
 	if err != nil {
 		return nil, err
 	}
-	infos, err := readSchema(schema)
+	infos, err := c.schemas.read(schema)
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +166,11 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 			return nil, err
 		}
 	}
-	s.from = snap
 	for _, f := range p.in(c.cfg, group) {
 		if f.entries(group) == 0 {
 			continue
 		}
+		s.from = snap // an empty block shares nothing
 		if err := c.stageFrozen(s, f); err != nil {
 			return nil, err
 		}
@@ -247,13 +247,24 @@ func (c *core) Install(staged []*Staged) error {
 	for _, p := range held {
 		c.space.Adopt(p.view)
 	}
+	c.installAll(staged, blocks, tasks)
+	c.installCarried(seen, carried)
+	c.schemas.forget()
+	return nil
+}
+
+// installAll installs what was checked. The program may keep what it gave, but that holds nothing then.
+func (c *core) installAll(staged, blocks []*Staged, tasks int) {
+	if len(staged)-len(blocks) == c.groups() {
+		c.rewind()
+	}
 	for _, s := range staged {
-		s.done = true
 		c.installGroup(s)
 	}
 	c.installOperator(blocks, tasks)
-	c.installCarried(seen, carried)
-	return nil
+	for _, s := range staged {
+		s.done, s.parts, s.carried, s.from = true, nil, nil, nil
+	}
 }
 
 // holdAll acquires every snapshot that staged blocks share the memory of.
@@ -293,6 +304,14 @@ func (c *core) checkStaged(staged []*Staged) (map[int]bool, error) {
 		seen[s.group] = true
 	}
 	return seen, nil
+}
+
+func (c *core) rewind() {
+	for _, s := range c.states {
+		if r, ok := s.(rewinder); ok {
+			r.rewind()
+		}
+	}
 }
 
 // installGroup installs a key group.

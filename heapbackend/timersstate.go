@@ -16,7 +16,7 @@ func (s *Timers[K]) freeze() frozen { return s.view() }
 
 // view freezes the trees as they are; it belongs to a Capture of the space.
 func (s *Timers[K]) view() *frozenTimers[K] {
-	f := &frozenTimers[K]{state: s, trees: make([]timeline.Frozen[K], len(s.trees))}
+	f := &frozenTimers[K]{state: s, trees: make([]timeline.Frozen[K], len(s.trees)), first: s.core.cfg.Range.First}
 	for i := range s.trees {
 		f.trees[i] = s.trees[i].Freeze()
 	}
@@ -34,7 +34,7 @@ func (s *Timers[K]) install(group int, c content) {
 	i := group - s.core.cfg.Range.First
 	switch c := c.(type) {
 	case *frozenTimers[K]:
-		s.trees[i].Adopt(c.trees[group-c.state.core.cfg.Range.First])
+		s.trees[i].Adopt(c.trees[group-c.first])
 	case *timeline.Tree[K]:
 		s.trees[i].Take(c)
 	default:
@@ -108,12 +108,17 @@ func (f *frozenTimers[K]) described() *stateInfo { return &f.state.info }
 func (f *frozenTimers[K]) shares() bool { return false }
 
 func (f *frozenTimers[K]) entries(group int) uint64 {
-	return uint64(f.trees[group-f.state.core.cfg.Range.First].Len())
+	return uint64(f.trees[group-f.first].Len())
+}
+
+// only implements frozen.
+func (f *frozenTimers[K]) only(group int) frozen {
+	return &frozenTimers[K]{state: f.state, trees: []timeline.Frozen[K]{f.trees[group-f.first]}, first: group}
 }
 
 func (f *frozenTimers[K]) appendGroup(dst []byte, group int) (_ []byte, err error) {
 	start, keys := len(dst), f.state.keys.codec
-	f.trees[group-f.state.core.cfg.Range.First].All(func(x *timeline.Item[K]) bool {
+	f.trees[group-f.first].All(func(x *timeline.Item[K]) bool {
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = keys.Append(dst, &x.Key); err != nil {
 			return false

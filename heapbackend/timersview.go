@@ -81,7 +81,8 @@ func (w *TimersView[K]) InGroup(group int) iter.Seq2[K, Timestamp] {
 // frozenTimers is Timers in a snapshot. It reads only what never changes of its state.
 type frozenTimers[K comparable] struct {
 	state *Timers[K]
-	trees []timeline.Frozen[K]
+	trees []timeline.Frozen[K] // by group, from first
+	first int
 }
 
 func (f *frozenTimers[K]) all(yield func(K, Timestamp) bool) {
@@ -95,7 +96,7 @@ func (f *frozenTimers[K]) all(yield func(K, Timestamp) bool) {
 }
 
 func (f *frozenTimers[K]) inGroup(group int, yield func(K, Timestamp) bool) {
-	if r := f.state.core.cfg.Range; r.Contains(group) {
-		f.trees[group-r.First].All(func(x *timeline.Item[K]) bool { return yield(x.Key, Timestamp(x.At)) })
+	if i := group - f.first; i >= 0 && i < len(f.trees) {
+		f.trees[i].All(func(x *timeline.Item[K]) bool { return yield(x.Key, Timestamp(x.At)) })
 	}
 }

@@ -89,7 +89,7 @@ func TestOneGroupAloneIsFilteredToo(t *testing.T) {
 	now := heapbackend.Timestamp(1000)
 	a := newAging(t, &now, heapbackend.TTL{After: 10 * time.Millisecond, Cleanup: -1})
 	for k := range uint64(40) {
-		now = heapbackend.Timestamp(1000 + k%2*5)
+		now = heapbackend.Timestamp(1000 + k/20*5)
 		a.put(t, k, 7)
 	}
 	now = 1010

@@ -16,6 +16,7 @@ func (m *agingMachine) actions() map[string]func(*agingTask, op) {
 		"append": m.append, "append2": m.append, "set": m.set, "list": m.list, "len": m.length,
 		"mapput": m.mapPut, "mapput2": m.mapPut, "mapget": m.mapGet, "mapchange": m.mapChange, "mapremove": m.mapRemove, "entries": m.entries,
 		"tick": m.tick, "tick2": m.tick, "back": m.back, "extreme": m.extreme,
+		"listpart": m.listPart, "entriespart": m.entriesPart,
 		"capture": m.capture, "release": m.release, "restart": m.restart, "rollback": m.rollback, "read": m.read, "check": m.check,
 	}
 }
@@ -165,6 +166,9 @@ func (m *agingMachine) list(tk *agingTask, o op) {
 func (m *agingMachine) length(tk *agingTask, o op) {
 	n, size := tk.lists.Len(keyOf(o)%4), tk.maps.Len(keyOf(o)%4)
 	got := newAgingView(m, tk, tk.lists.All(), tk.maps.All())
+	for i := range tk.shelves {
+		m.see(&tk.shelves[i])
+	}
 	require.Equal(m.t, []int{len(got[2][keyOf(o)%4]), len(got[3][keyOf(o)%4])}, []int{n, size})
 }
 
@@ -217,7 +221,54 @@ func (m *agingMachine) mapChange(tk *agingTask, o op) {
 func (m *agingMachine) mapRemove(tk *agingTask, o op) {
 	s, k, mk := &tk.shelves[3], keyOf(o)%4, uint64(o.b%12)
 	require.NoError(m.t, tk.maps.Remove(k, mk))
+	tk.maps.Get(k, mk) // what is not there is removed without a look at the clock
+	m.see(s)
 	m.one(s, k, mk, func() { s.put(k, nil) })
+}
+
+// listPart leaves a loop over a list early, some time after it was asked for.
+func (m *agingMachine) listPart(tk *agingTask, o op) {
+	s, k, most := &tk.shelves[2], keyOf(o)%4, o.b%7
+	seq := tk.lists.Get(k)
+	m.see(s)
+	var got []cell
+	if most > 0 {
+		for v := range seq {
+			if got = append(got, cell{v: v}); len(got) == most {
+				break
+			}
+		}
+	}
+	m.observePart(s, k, got, m.ttl.ReturnExpired)
+}
+
+func (m *agingMachine) entriesPart(tk *agingTask, o op) {
+	s, k, most := &tk.shelves[3], keyOf(o)%4, 1+o.b%7
+	m.see(s)
+	var got []cell
+	for mk, v := range tk.maps.Entries(k) {
+		if got = append(got, cell{mk: mk, v: v}); len(got) == most {
+			break
+		}
+	}
+	m.observePart(s, k, sorted(got), false)
+}
+
+// observePart is observe and touch for the part of a key's content that was yielded.
+func (m *agingMachine) observePart(s *shelf, k uint64, got []cell, expired bool) {
+	for i := range s.cells[k] {
+		c := &s.cells[k][i]
+		if len(got) == 0 || got[0].mk != c.mk || got[0].v != c.v {
+			continue
+		}
+		got = got[1:]
+		alive := m.alive(s, k, *c)
+		require.True(m.t, alive || expired && c.stamp > m.goneIn(s, k), "key %d at %d: %+v", k, m.now, *c)
+		if c.maybe = c.maybe && !alive; alive && m.ttl.OnRead {
+			c.stamp = max(c.stamp, m.stamp(s, k))
+		}
+	}
+	require.Empty(m.t, got, "of key %d at %d in %+v", k, m.now, s.cells[k])
 }
 
 func (m *agingMachine) entries(tk *agingTask, o op) {
@@ -225,7 +276,7 @@ func (m *agingMachine) entries(tk *agingTask, o op) {
 	require.NoError(m.t, m.observe(s, k, mapped(tk.maps.Entries(k)), false))
 	for i := range s.cells[k] {
 		if c := &s.cells[k][i]; m.ttl.OnRead && m.alive(s, k, *c) {
-			c.stamp = max(c.stamp, m.now)
+			c.stamp = max(c.stamp, m.stamp(s, k))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -122,9 +123,10 @@ func (m *agingMachine) capture(tk *agingTask, _ op) {
 	if len(m.shots) >= mostShots {
 		return
 	}
-	s := &agingShot{handle: capture(m.t, tk.b), from: tk, horizon: m.now.Add(-m.ttl.After)}
+	s := &agingShot{handle: capture(m.t, tk.b), from: tk}
+	horizon := m.now.Add(-m.ttl.After)
 	if m.now == heapbackend.MaxTimestamp {
-		s.horizon = m.now
+		horizon = m.now
 	}
 	if m.serial%2000 == 0 { // counted by the view or by the bytes first
 		s.blocks = blocksOf(m.t, s.handle)
@@ -135,14 +137,18 @@ func (m *agingMachine) capture(tk *agingTask, _ op) {
 	s.blocks = blocksOf(m.t, s.handle)
 	for i := range tk.shelves {
 		from := &tk.shelves[i]
-		s.want[i] = shelf{map[uint64][]cell{}, map[int]heapbackend.Timestamp{}}
+		s.want[i] = shelf{map[uint64][]cell{}, map[int]heapbackend.Timestamp{}, maps.Clone(from.born), from.seen}
 		for k, cells := range from.cells {
 			s.want[i].put(k, slices.DeleteFunc(slices.Clone(cells), func(c cell) bool { return !m.alive(from, k, c) }))
 		}
 		for g := range testM {
-			s.want[i].gone[g] = s.horizon
+			s.want[i].gone[g] = heapbackend.MinTimestamp
+			born, ok := from.born[g]
+			if m.now == heapbackend.MaxTimestamp || !ok || !from.unborn(g) && born <= horizon {
+				s.want[i].gone[g] = horizon
+			}
 			if old, ok := from.gone[g]; ok {
-				s.want[i].gone[g] = max(old, s.horizon)
+				s.want[i].gone[g] = max(old, s.want[i].gone[g])
 			}
 		}
 	}
@@ -159,6 +165,9 @@ func (m *agingMachine) release(_ *agingTask, o op) {
 // restore takes groups of a snapshot over, adopted, decoded or emptied as the operation says.
 func (m *agingMachine) restore(tk *agingTask, s *agingShot, o op) {
 	var staged []*heapbackend.Staged
+	for i := range tk.shelves {
+		tk.shelves[i].seen = heapbackend.MinTimestamp
+	}
 	for g := range testM {
 		how := (g*7 + o.b) % 5
 		var x *heapbackend.Staged
@@ -175,23 +184,48 @@ func (m *agingMachine) restore(tk *agingTask, s *agingShot, o op) {
 		require.True(m.t, how == 4 || x.Entries() == s.handle.Entries(g))
 		staged = append(staged, x)
 		for i := range tk.shelves {
-			to, empty := &tk.shelves[i], true
-			for k := range uint64(agingKeys) {
-				if m.groups[k] == g {
-					to.put(k, nil)
-					if how != 4 {
-						to.put(k, slices.Clone(s.want[i].cells[k]))
-					}
-					empty = empty && len(to.cells[k]) == 0
-				}
-			}
-			delete(to.gone, g)
-			if (how == 2 || how == 3) && !empty {
-				to.gone[g] = s.want[i].gone[g]
-			}
+			m.restoreGroup(&tk.shelves[i], &s.want[i], g, how)
 		}
 	}
 	require.NoError(m.t, tk.b.Install(staged))
+}
+
+// restoreGroup makes one group of a shelf what that of another is.
+func (m *agingMachine) restoreGroup(to, from *shelf, g, how int) {
+	delete(to.gone, g)
+	delete(to.born, g)
+	empty := true
+	for k := range uint64(agingKeys) {
+		if m.groups[k] != g {
+			continue
+		}
+		to.put(k, nil)
+		if how == 4 || len(from.cells[k]) == 0 {
+			continue
+		}
+		empty = false
+		cells := slices.Clone(from.cells[k])
+		for i := range cells {
+			if how < 2 { // decoded: what it counts as is its stamp, and all there is to know
+				cells[i].stamp = from.counts(g, cells[i])
+				if cells[i].stamp == heapbackend.MinTimestamp+1 {
+					to.born[g] = heapbackend.MinTimestamp
+				} else {
+					to.seen = max(to.seen, cells[i].stamp)
+				}
+			}
+		}
+		to.put(k, cells)
+	}
+	switch {
+	case empty:
+		to.born[g] = heapbackend.MinTimestamp
+	case how >= 2:
+		to.gone[g], to.seen = from.gone[g], max(to.seen, from.seen)
+		if born, ok := from.born[g]; ok {
+			to.born[g] = born
+		}
+	}
 }
 
 func (m *agingMachine) rollback(tk *agingTask, o op) {

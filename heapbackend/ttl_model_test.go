@@ -27,6 +27,19 @@ type cell struct {
 type shelf struct {
 	cells map[uint64][]cell
 	gone  map[int]heapbackend.Timestamp // by group, MinTimestamp where absent
+	// born is by group what earlier stamps count as, MinTimestamp where the clock has shown no time yet, and absent
+	// where there are none.
+	born map[int]heapbackend.Timestamp
+	seen heapbackend.Timestamp // the latest time known, MinTimestamp if none is
+}
+
+func newShelf() shelf {
+	times := func() map[int]heapbackend.Timestamp { return map[int]heapbackend.Timestamp{} }
+	s := shelf{map[uint64][]cell{}, times(), times(), heapbackend.MinTimestamp}
+	for g := range testM {
+		s.born[g] = heapbackend.MinTimestamp
+	}
+	return s
 }
 
 // agingTask is a backend whose states have a TTL, and what it must hold.
@@ -40,11 +53,10 @@ type agingTask struct {
 }
 
 type agingShot struct {
-	handle  *heapbackend.Snapshot
-	from    *agingTask
-	want    [4]shelf
-	horizon heapbackend.Timestamp
-	blocks  map[int][]byte
+	handle *heapbackend.Snapshot
+	from   *agingTask
+	want   [4]shelf
+	blocks map[int][]byte
 }
 
 // agingMachine runs operations on tasks whose clock the operations move.
@@ -127,7 +139,7 @@ func (m *agingMachine) fresh() *agingTask {
 		maps:  mapOf[uint64](m.t, b, "maps", heapbackend.Options[int]{TTL: &m.ttl}),
 	}
 	for i := range tk.shelves {
-		tk.shelves[i] = shelf{map[uint64][]cell{}, map[int]heapbackend.Timestamp{}}
+		tk.shelves[i] = newShelf()
 	}
 	return tk
 }
@@ -141,12 +153,42 @@ func (m *agingMachine) goneIn(s *shelf, k uint64) heapbackend.Timestamp {
 
 // alive is the definition of TTL.
 func (m *agingMachine) alive(s *shelf, k uint64, c cell) bool {
-	return c.stamp.Add(m.ttl.After) > m.now && c.stamp > m.goneIn(s, k)
+	if c.stamp <= m.goneIn(s, k) || m.now == heapbackend.MaxTimestamp {
+		return false
+	}
+	return s.unborn(m.groups[k]) || s.counts(m.groups[k], c).Add(m.ttl.After) > m.now
+}
+
+func (s *shelf) unborn(group int) bool {
+	born, ok := s.born[group]
+	return ok && born == heapbackend.MinTimestamp
+}
+
+// counts returns the time that a stamp counts as.
+func (s *shelf) counts(group int, c cell) heapbackend.Timestamp {
+	if born, ok := s.born[group]; ok {
+		return max(born, c.stamp)
+	}
+	return c.stamp
+}
+
+// see is what reading the clock does.
+func (m *agingMachine) see(s *shelf) {
+	if m.now == heapbackend.MinTimestamp || m.now == heapbackend.MaxTimestamp {
+		return
+	}
+	s.seen = max(s.seen, m.now)
+	for g := range s.born {
+		if s.unborn(g) {
+			s.born[g] = s.seen
+		}
+	}
 }
 
 // stamp is that of what is written now.
 func (m *agingMachine) stamp(s *shelf, k uint64) heapbackend.Timestamp {
-	return max(m.now, m.goneIn(s, k)+1)
+	m.see(s)
+	return max(s.seen, m.goneIn(s, k)+1)
 }
 
 // age marks what an operation at this time may remove.
@@ -164,6 +206,7 @@ func (m *agingMachine) age(tk *agingTask) {
 // observe compares what a key was seen to hold, in order, with the model, and lets the model learn what was removed. expired
 // says whether what has expired may be seen too, unless it is gone for ever.
 func (m *agingMachine) observe(s *shelf, k uint64, got []cell, expired bool) error {
+	m.see(s)
 	var kept []cell
 	rest := got
 	for _, c := range s.cells[k] {
@@ -199,7 +242,7 @@ func (s *shelf) put(k uint64, cells []cell) {
 func (m *agingMachine) touch(s *shelf, k uint64) {
 	for i := range s.cells[k] {
 		if c := &s.cells[k][i]; m.ttl.OnRead && m.alive(s, k, *c) {
-			c.stamp = max(c.stamp, m.now)
+			c.stamp = max(c.stamp, m.stamp(s, k))
 		}
 	}
 	if m.ttl.OnRead { // what has expired must not come back to life

@@ -85,14 +85,6 @@ func TestReadingExtendsALifeIfSoChosen(t *testing.T) {
 	require.Equal(t, [3]int{7, 1, 7}, a.get(1), "and never shortens it")
 	now = 1045
 	require.Equal(t, [3]int{7, 1, 7}, a.get(1))
-	require.NoError(t, a.m.Put(3, "a", 1))
-	require.NoError(t, a.m.Put(3, "b", 1))
-	now += 9
-	for range a.m.Entries(3) {
-		break
-	}
-	now += 9
-	require.Equal(t, 2, a.m.Len(3), "a loop over a map reads all of it")
 }
 
 func TestWhatHasExpiredIsReturnedUntilItIsCleanedIfSoChosen(t *testing.T) {
@@ -202,7 +194,7 @@ func TestASnapshotHoldsTheSameForEver(t *testing.T) {
 	now := heapbackend.Timestamp(1000)
 	a := newAging(t, &now, heapbackend.TTL{After: 10 * time.Millisecond})
 	for k := range uint64(300) {
-		now = heapbackend.Timestamp(1000 + k%20)
+		now = heapbackend.Timestamp(1000 + k/15)
 		a.put(t, k, 7)
 	}
 	now = 1020
@@ -269,8 +261,10 @@ func TestTheEndsOfTime(t *testing.T) {
 				require.NoError(t, a.v.Put(1, 7))
 				now = then
 				_, ok := a.v.Get(1)
-				// No stamp is as early as MinTimestamp.
-				want := max(wrote, heapbackend.MinTimestamp+1).Add(max(after, time.Millisecond)) > then
+				want := wrote.Add(max(after, time.Millisecond)) > then
+				if wrote == heapbackend.MinTimestamp { // there was no time yet: it counts from the first one
+					want = then < heapbackend.MaxTimestamp
+				}
 				require.Equal(t, want, ok, "wrote at %d, after %v, now %d", wrote, after, then)
 			}
 		}

@@ -113,7 +113,8 @@ func (s *Value[K, V]) At(snap *Snapshot) (*ValueView[K, V], error) {
 }
 
 // ValueView is a Value as it was at a capture. It is free to all goroutines until the snapshot's handle is released;
-// then it holds nothing.
+// then it holds nothing. A call or a loop that has begun by then completes. What a value refers to through slices, maps
+// or pointers may be read until then too, and no longer: the owner may write to it once no snapshot holds it.
 type ValueView[K comparable, V any] struct {
 	*viewed[K, V]
 }

@@ -30,10 +30,11 @@ func (w *viewed[K, E]) owner() *core { return w.f.state.core }
 func (w *viewed[K, E]) has(k K) bool { return w.f.limits == nil || w.f.get(k).e != nil }
 
 // held implements State.
-func (w *viewed[K, E]) held() (index any, release func()) {
+func (w *viewed[K, E]) held(look func(index any) (hold bool)) (release func()) {
 	release, err := w.snap.hold()
 	if err != nil {
-		return nil, func() {}
+		return func() {}
 	}
-	return w.f.index, release
+	look(w.f.index)
+	return release
 }
