@@ -61,11 +61,11 @@ func decodeTrailer(b []byte, size int64) (trailer, error) {
 	if string(b[48:]) != trailerMagic {
 		return trailer{}, corruptAt(at, "no trailer at the end", nil)
 	}
-	if v := binary.LittleEndian.Uint32(b[40:]); v != objectVersion {
-		return trailer{}, fmt.Errorf("%w: %d, this build reads %d", ErrVersion, v, objectVersion)
-	}
 	if crc32.Checksum(b[:44], castagnoli) != binary.LittleEndian.Uint32(b[44:]) {
 		return trailer{}, corruptAt(at, "checksum of the trailer does not match", nil)
+	}
+	if v := binary.LittleEndian.Uint32(b[40:]); v != objectVersion {
+		return trailer{}, fmt.Errorf("%w: %d, this build reads %d", ErrVersion, v, objectVersion)
 	}
 	t := trailer{
 		indexOffset:  int64(binary.LittleEndian.Uint64(b)),

@@ -97,10 +97,10 @@ func readWhole(b []byte) (*primary.Index, map[int][]byte, error) {
 	return index, blocks, nil
 }
 
-// requireTyped makes sure that err tells corrupt bytes from other trouble.
+// requireTyped makes sure that err tells corrupt bytes from other trouble, a newer format too.
 func requireTyped(t *testing.T, err error, format string, args ...any) {
 	t.Helper()
-	if !errors.Is(err, primary.ErrCorrupt) && !errors.Is(err, primary.ErrVersion) {
+	if !errors.Is(err, primary.ErrCorrupt) || errors.Is(err, primary.ErrVersion) {
 		require.Fail(t, fmt.Sprintf("%v is no typed error", err), fmt.Sprintf(format, args...))
 	}
 }
