@@ -173,17 +173,19 @@ func (f *frozenBroadcast[MK, V]) described() *stateInfo { return &f.state.info }
 func (f *frozenBroadcast[MK, V]) shares() bool          { return f.state.codec.value.clone != nil }
 func (f *frozenBroadcast[MK, V]) entries(int) uint64    { return uint64(f.table.Len()) }
 
-func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, _ int) ([]byte, error) {
+func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start, c := len(dst), &f.state.codec
 	var err error
+	at := 0
 	for k, v := range f.table.All() {
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = c.sub.codec.Append(dst, &k); err == nil {
 			dst, err = c.value.append(dst, v)
 		}
 		if err != nil {
-			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+			return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 		}
+		at++
 	}
 	return dst, nil
 }

@@ -46,6 +46,25 @@ var (
 	ErrFrozen = errors.New("heapbackend: a snapshot's value was modified")
 )
 
+// EncodeError says which entry of a snapshot cannot be written. The checkpoint is declined, again and again, until the
+// entry is changed or deleted; the backend stays usable.
+type EncodeError struct {
+	State string // name of the state
+	Group int    // its key group or, for operator state, the number of the task's block
+	// Entry is the place of the entry in the group, from 0: that at which a view of the snapshot yields it, in InGroup or, for
+	// operator state, in All.
+	Entry int
+	Cause error // what the codec says, never with a key or value
+}
+
+func (e *EncodeError) Error() string {
+	return fmt.Sprintf("heapbackend: state %q: entry %d of key group %d cannot be written: %v (a view of the snapshot yields it "+
+		"at that place: change or delete it)", e.State, e.Entry, e.Group, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *EncodeError) Unwrap() error { return e.Cause }
+
 // SchemaError says how a written state differs from the registered one, beyond what is matched on reading: fields of
 // structs that were added, dropped or moved, integers and floats that were widened, and versions that migrations lead
 // from. It matches ErrSchema.

@@ -1,7 +1,6 @@
 package heapbackend
 
 import (
-	"fmt"
 	"iter"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -143,13 +142,15 @@ func (f *frozenList[V]) described() *stateInfo { return &f.state.info }
 func (f *frozenList[V]) shares() bool          { return f.state.codec.clone != nil }
 func (f *frozenList[V]) entries(int) uint64    { return uint64(f.list.n) }
 
-func (f *frozenList[V]) appendGroup(dst []byte, _ int) ([]byte, error) {
+func (f *frozenList[V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start := len(dst)
 	var err error
+	at := 0
 	for v := range f.list.all {
 		if dst, err = f.state.codec.append(dst, v); err != nil {
-			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+			return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 		}
+		at++
 	}
 	return dst, nil
 }

@@ -213,7 +213,7 @@ func (s *Snapshot) Entries(group int) uint64 {
 // AppendGroup appends the entries of a block to dst, of a key group or of operator state (see Blocks), as docs/format.md says: for each state that has any an array of
 // its index in the schema, its number of entries and a bin of its records. It returns dst extended and the number of
 // entries; an empty group appends nothing. A snapshot always appends the same bytes for a group. Errors: ErrReleased,
-// ErrGroup, ErrFull, ErrFrozen, and a codec's own, with the name of the state; dst is then returned as it was.
+// ErrGroup, ErrFull, ErrFrozen, and an *EncodeError with a codec's own; dst is then returned as it was.
 func (s *Snapshot) AppendGroup(dst []byte, group int) (block []byte, entries uint64, err error) {
 	p, err := s.acquire()
 	if err != nil {

@@ -112,17 +112,18 @@ func (f *frozenTimers[K]) entries(group int) uint64 {
 }
 
 func (f *frozenTimers[K]) appendGroup(dst []byte, group int) (_ []byte, err error) {
-	start, keys := len(dst), f.state.keys.codec
+	start, keys, at := len(dst), f.state.keys.codec, 0
 	f.trees[group-f.state.core.cfg.Range.First].All(func(x *timeline.Item[K]) bool {
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = keys.Append(dst, &x.Key); err != nil {
 			return false
 		}
 		dst = wire.AppendInt(dst, x.At)
+		at++
 		return true
 	})
 	if err != nil {
-		return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+		return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 	}
 	return dst, nil
 }

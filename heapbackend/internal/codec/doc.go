@@ -39,16 +39,16 @@
 // silence is refused when the codec is made: unexported fields (but _ fields),
 // interned strings, pointers to what may itself be nil, embedded pointers, one
 // half of a pair of methods, a struct encoded by the method of an embedded
-// field, map keys that hold pointers or leave out a field. Interfaces, functions, channels, complex
-// numbers and uintptr are refused too.
+// field, map keys that hold pointers or leave out a field. Interfaces, functions,
+// channels, complex numbers and uintptr are refused too.
 //
 // What is written can be read. So encoding refuses a value that the methods of an
 // opaque type write as nil, where nil does not stand for it, and a map with a key
 // that its own methods read back as another: two keys may become one then. Such
 // keys are decoded as they are encoded, for that.
 //
-// Keys of states are written as what they are made of, by ForKey: tags and methods are for
-// values only, as keys that differ must have bytes that differ.
+// Keys of states are written as what they are made of, by ForKey: tags and
+// methods are for values only, as keys that differ must have bytes that differ.
 //
 // # Reading
 //
