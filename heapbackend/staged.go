@@ -215,7 +215,7 @@ func (s *Staged) carry(g carriedGroup) error {
 // owner, once for each Staged. O(states x staged groups), O(pages) for groups that were decoded, and O(elements) for lists
 // that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another backend or installed
 // before and for operator state of checkpoints of different parallelism, ErrGroup for one staged twice, ErrReleased,
-// ErrSchema, ErrConcurrent, ErrClosed.
+// ErrSchema, ErrConcurrent, ErrClosed, ErrConfig for more than MaxStates states.
 func (c *core) Install(staged []*Staged) error {
 	if !c.guard.enter() {
 		return c.guard.refused()
