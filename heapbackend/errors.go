@@ -41,9 +41,8 @@ var (
 	// ErrFull says that more keys have one hash than a table holds, or that one state's part of one key group is larger
 	// than its format can say (4 GiB).
 	ErrFull = errors.New("heapbackend: state too large")
-	// ErrFrozen says that a value a snapshot shares was changed behind the backend's back (Config.VerifyFrozen found
-	// it): the program wrote through what Get returned, or kept what it gave to Put. The error names the state.
-	ErrFrozen = errors.New("heapbackend: a snapshot's value was modified")
+	// ErrCheck says that Config.CheckValues found a fault of the program. The error is a *CheckError.
+	ErrCheck = errors.New("heapbackend: Config.CheckValues found a fault")
 )
 
 // EncodeError says which entry of a snapshot cannot be written. The checkpoint is declined, again and again, until the

@@ -116,6 +116,7 @@ func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) 
 	if s.life != nil {
 		s.clean = l.cleanLists
 	}
+	s.checked(c.check(), elements[V])
 	return l, nil
 }
 
@@ -164,8 +165,7 @@ func (s *List[K, V]) Append(k K, vs ...V) error {
 		s.trimFor(k, c)
 	}
 	s.add(k, c, vs)
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // Set replaces a key's list; with no elements it is Delete. Errors as Value.Put. O(elements).
@@ -181,8 +181,7 @@ func (s *List[K, V]) Set(k K, vs ...V) error {
 		s.untouch(k, c)
 	}
 	s.add(k, c, vs)
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 func (s *List[K, V]) add(k K, c *chunks[V], vs []V) {
@@ -253,8 +252,7 @@ func (s *List[K, V]) merge(into, from K) error {
 		}
 	}
 	s.remove(from)
-	s.core.guard.leave()
-	return nil
+	return s.leave()
 }
 
 // At returns the state as it is in a snapshot; see Value.At.

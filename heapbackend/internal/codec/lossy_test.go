@@ -251,7 +251,7 @@ var ownWays = []reflect.Type{
 }
 
 // TestWhatIsWrittenCanBeRead draws types made of such that encode themselves badly, and values of them: whatever is
-// encoded without an error is decoded without one, to the last byte, and has the same bytes again.
+// encoded without an error is decoded without one, to the last byte.
 func TestWhatIsWrittenCanBeRead(t *testing.T) {
 	plain := scalars
 	scalars = append(scalars[:len(scalars):len(scalars)], ownWays...)
@@ -276,9 +276,6 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 		n.decode(r, back.UnsafePointer(), 0)
 		require.NoError(t, r.Err(), "%s % x", rt, b)
 		require.Zero(t, r.Len())
-		again, err := n.append(nil, back.UnsafePointer(), 0)
-		require.NoError(t, err)
-		require.Equal(t, b, again)
 	})
 	require.Positive(t, written)
 }

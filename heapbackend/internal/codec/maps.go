@@ -82,7 +82,7 @@ func (d *deriver) mapping(n *node, path string, depth int) error {
 		return err
 	}
 	if name := key.leavesOut(); name != "" {
-		return refuse(keyPath, kt, "field "+name+" of a map key is not written: keys that differ in it alone would become one")
+		return refuse(keyPath, kt, "field "+name+" is not written: keys that differ in it alone would become one")
 	}
 	elem, err := d.derive(n.rt.Elem(), path+"[]", depth)
 	if err != nil {

@@ -26,8 +26,8 @@ func (n *node) ownNil(b []byte, before int) ([]byte, error) {
 	if fam.bin && n.readsNothing() {
 		return wire.AppendBytes(b[:before], nil), nil
 	}
-	return b[:before], fmt.Errorf("%w: %s of %s wrote nil for a value that is not zero, or that a pointer leads to, and "+
-		"nil is read back as zero, or as the nil pointer: write something else for it", ErrType, fam.encName, n.rt)
+	return b[:before], fmt.Errorf("%w: %s of %s wrote nil for a value that is not zero, or that a pointer leads to, "+
+		"and nil is read back as zero, or as the nil pointer: write something else for it", ErrType, fam.encName, n.rt)
 }
 
 // readsNothing reports whether the decoding method, given no bytes, makes a
