@@ -92,6 +92,9 @@
 // migration after the other; the next checkpoint is of the newest version. Migrations may be dropped when no checkpoint of
 // their version is left.
 //
+// New fields may take 1,024 bytes of memory for each byte that the old struct takes at the least, which leaves out long
+// arrays only: bytes that are few must not become memory that is much. Make them slices, or migrate.
+//
 // What is refused is a *SchemaError with the name of the state, how it is registered, how it was written, what exactly
 // changed, and what to do. Nothing is installed then, and a carried state stays carried.
 //
