@@ -151,8 +151,6 @@ type frozen interface {
 	// appendGroup appends the records of a group.
 	appendGroup(dst []byte, group int) ([]byte, error)
 	entries(group int) uint64
-	// shares reports whether the values may hold references that a program could write through.
-	shares() bool
 }
 
 // Config returns what the backend was made with.

@@ -175,7 +175,6 @@ type frozenBroadcast[MK comparable, V any] struct {
 }
 
 func (f *frozenBroadcast[MK, V]) described() *stateInfo { return &f.state.info }
-func (f *frozenBroadcast[MK, V]) shares() bool          { return f.state.codec.value.clone != nil }
 func (f *frozenBroadcast[MK, V]) entries(int) uint64    { return uint64(f.table.Len()) }
 
 func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, group int) ([]byte, error) {
@@ -200,7 +199,7 @@ func (s *Broadcast[MK, V]) checkAll() error {
 		return nil
 	}
 	f := s.table.Freeze()
-	return s.check.all(0, func(yield func(uint64, parts) bool) {
+	return s.check.all(0, func(yield func(uint64, valueSeq) bool) {
 		for k, v := range f.All() {
 			if !yield(s.hash(k), wholeValue(v)) {
 				return

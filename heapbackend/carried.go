@@ -40,7 +40,6 @@ func (g *carriedGroup) append(dst []byte) ([]byte, error) {
 }
 
 func (c *carried) described() *stateInfo { return c.info }
-func (c *carried) shares() bool          { return false }
 
 func (c *carried) entries(group int) uint64 { return c.groups[group].n }
 

@@ -15,7 +15,7 @@ import (
 
 // checker is Config.CheckValues at work on one state. It belongs to the backend's owner.
 //
-// An entry is known by the hash of its key, and its content by a sum over the encodings of its parts: its value, or the
+// An entry is known by the hash of its key, and its content by a sum over the encodings of its values: the one, or the
 // elements of a list, or the values of a map. A sum is taken when an operation has written the entry and compared when
 // the next one begins, and at each capture.
 type checker struct {
@@ -28,17 +28,17 @@ type checker struct {
 
 // writing is an operation on an entry.
 type writing struct {
-	group int // index in sums
-	key   uint64
-	parts func() parts // of the entry, wherever it is by then; nil if it is gone
+	group  int // index in sums
+	key    uint64
+	values func() valueSeq // of the entry, wherever it is by then; nil if it is gone
 }
 
-// parts yields the values in an entry, each with what tells it from the others. unsafe: each points to a V of the
+// valueSeq yields the values in an entry, each with what tells it from the others. unsafe: each points to a V of the
 // state.
-type parts iter.Seq2[uint64, unsafe.Pointer]
+type valueSeq iter.Seq2[uint64, unsafe.Pointer]
 
-// one is the parts of an entry that is a value.
-func one(v unsafe.Pointer) parts {
+// one is the one value of an entry.
+func one(v unsafe.Pointer) valueSeq {
 	return func(yield func(uint64, unsafe.Pointer) bool) { yield(0, v) }
 }
 
@@ -83,7 +83,7 @@ func (c *checker) begin(w writing, known bool) error {
 		return err
 	}
 	if known {
-		if err := c.compare(w.group, w.key, -1, w.parts()); err != nil {
+		if err := c.compare(w.group, w.key, -1, w.values()); err != nil {
 			return c.core.guard.fail(err)
 		}
 	}
@@ -98,7 +98,7 @@ func (c *checker) end() error {
 		return nil
 	}
 	c.open = nil
-	p := w.parts()
+	p := w.values()
 	if p == nil {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (c *checker) end() error {
 }
 
 // wrote checks an entry that was written and takes its sum. A fault makes the backend refuse further use.
-func (c *checker) wrote(group int, key uint64, p parts) error {
+func (c *checker) wrote(group int, key uint64, p valueSeq) error {
 	sum := uint64(0)
 	for id, v := range p {
 		data, f, err := c.value.trip(v)
@@ -133,7 +133,7 @@ func (c *checker) forget(group int, key uint64) { delete(c.sums[group], key) }
 func (c *checker) install(group int) { c.open, c.sums[group] = nil, nil }
 
 // compare compares an entry, at that place, with what it was when it was last written.
-func (c *checker) compare(group int, key uint64, entry int, p parts) error {
+func (c *checker) compare(group int, key uint64, entry int, p valueSeq) error {
 	was, ok := c.sums[group][key]
 	if !ok {
 		return nil
@@ -148,7 +148,7 @@ func (c *checker) compare(group int, key uint64, entry int, p parts) error {
 }
 
 // sum is the sum of an entry as it is.
-func (c *checker) sum(p parts) (sum uint64, err error) {
+func (c *checker) sum(p valueSeq) (sum uint64, err error) {
 	for id, v := range p {
 		data, err := c.value.append(nil, v)
 		if err != nil {
@@ -160,7 +160,7 @@ func (c *checker) sum(p parts) (sum uint64, err error) {
 }
 
 // all compares every entry of a group, in the order of its views, and takes the sums of those that have none.
-func (c *checker) all(group int, entries iter.Seq2[uint64, parts]) error {
+func (c *checker) all(group int, entries iter.Seq2[uint64, valueSeq]) error {
 	next, at := map[uint64]uint64{}, 0
 	for key, p := range entries {
 		if err := c.compare(group, key, at, p); err != nil {
@@ -178,7 +178,7 @@ func (c *checker) all(group int, entries iter.Seq2[uint64, parts]) error {
 }
 
 // whole is all for a state that is one entry.
-func (c *checker) whole(p parts) error {
+func (c *checker) whole(p valueSeq) error {
 	if err := c.compare(0, 0, -1, p); err != nil {
 		return err
 	}

@@ -6,12 +6,12 @@ import (
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 )
 
-// checked makes operations on the state check its values, if the backend is to. parts yields those in an entry.
-func (s *keyed[K, E]) checked(v valueCheck, in func(e *E) parts) {
+// checked makes operations on the state check its values, if the backend is to. values yields those in an entry.
+func (s *keyed[K, E]) checked(v valueCheck, in func(e *E) valueSeq) {
 	if s.check = s.core.newChecker(&s.info, v, s.core.groups()); s.check == nil {
 		return
 	}
-	s.parts = in
+	s.values = in
 	after := s.after
 	s.after = func() error {
 		err := s.check.end() // before a clean-up moves entries
@@ -25,9 +25,9 @@ func (s *keyed[K, E]) checked(v valueCheck, in func(e *E) parts) {
 // upserted is the end of upsert where there is more to an operation than its entry.
 func (s *keyed[K, E]) upserted(t *cow.Table[K, E], hash uint64, k K, e *E, inserted, fresh bool) (*E, bool, bool, error) {
 	if s.check != nil {
-		w := writing{group: s.groupOf(k) - s.core.cfg.Range.First, key: hash, parts: func() parts {
+		w := writing{group: s.groupOf(k) - s.core.cfg.Range.First, key: hash, values: func() valueSeq {
 			if e := t.Get(hash, k); e != nil {
-				return s.parts(e)
+				return s.values(e)
 			}
 			return nil
 		}}
@@ -58,9 +58,9 @@ func (s *keyed[K, E]) checkAll() error {
 	}
 	for i := range s.tables {
 		f := s.tables[i].Freeze()
-		err := s.check.all(i, func(yield func(uint64, parts) bool) {
+		err := s.check.all(i, func(yield func(uint64, valueSeq) bool) {
 			for k, e := range f.All() {
-				if !yield(s.keys.hash(k), s.parts(e)) {
+				if !yield(s.keys.hash(k), s.values(e)) {
 					return
 				}
 			}
@@ -72,11 +72,11 @@ func (s *keyed[K, E]) checkAll() error {
 	return nil
 }
 
-// wholeValue is the parts of an entry that is a value.
-func wholeValue[V any](e *V) parts { return one(unsafe.Pointer(e)) }
+// wholeValue yields the one value of an entry.
+func wholeValue[V any](e *V) valueSeq { return one(unsafe.Pointer(e)) }
 
-// elements is the parts of a list.
-func elements[V any](c *chunks[V]) parts {
+// elements yields the values of a list.
+func elements[V any](c *chunks[V]) valueSeq {
 	return func(yield func(uint64, unsafe.Pointer) bool) {
 		at := uint64(0)
 		for v := range c.all {
@@ -88,9 +88,9 @@ func elements[V any](c *chunks[V]) parts {
 	}
 }
 
-// inside returns what yields the parts of a map, whose keys have that hash.
-func inside[MK comparable, V any](hash func(MK) uint64) func(*inner[MK, V]) parts {
-	return func(e *inner[MK, V]) parts {
+// inside returns what yields the values of a map, whose keys have that hash.
+func inside[MK comparable, V any](hash func(MK) uint64) func(*inner[MK, V]) valueSeq {
+	return func(e *inner[MK, V]) valueSeq {
 		return func(yield func(uint64, unsafe.Pointer) bool) {
 			f := e.table().Freeze()
 			for k, v := range f.All() {

@@ -21,8 +21,6 @@ type frozenKeyed[K comparable, E any] struct {
 
 func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
 
-func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
-
 func (f *frozenKeyed[K, E]) entries(group int) uint64 {
 	if f.limits != nil {
 		return f.count(group - f.first)

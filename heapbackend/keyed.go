@@ -24,8 +24,8 @@ type keyed[K comparable, E any] struct {
 	sweep  sweep             // where the next clean-up looks
 	clean  func()            // removes some of what has expired; set where there is a lifetime
 
-	check *checker       // nil without Config.CheckValues; then also:
-	parts func(*E) parts // of an entry
+	check  *checker          // nil without Config.CheckValues; else also:
+	values func(*E) valueSeq // in an entry
 
 	// after ends an operation that began with upsert, where that takes more than leaving the guard: with a lifetime, or a
 	// check. It is nil for all others, which so have one thing to look at.
@@ -40,7 +40,6 @@ type layout[E any] struct {
 	decoder  func(space *cow.Space, written *stateInfo, st stamps) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
-	shares   bool // a program's write could reach values of an entry, or inside it
 
 	life *lifetime // nil without TTL; else, where an entry has a stamp of its own:
 	// parts is set where not entries but parts of them expire.

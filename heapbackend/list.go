@@ -106,8 +106,8 @@ func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) 
 	s, err := register(in, c.describe(name, kindList), layout[chunks[V]]{
 		append:   c.appendList,
 		decoder:  c.listDecoder,
-		pointers: true, shares: c.clone != nil,
-		life: c.life, parts: &partsLayout[chunks[V]]{touched: true, alive: (*chunks[V]).alive, append: c.appendAging},
+		pointers: true,
+		life:     c.life, parts: &partsLayout[chunks[V]]{touched: true, alive: (*chunks[V]).alive, append: c.appendAging},
 	})
 	if err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 	info := c.describe(name, kindMap)
 	info.sub = h.Type()
 	s, err := register(in, info, layout[inner[MK, V]]{
-		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
+		append: m.append, decoder: m.decoder, pointers: true,
 		life: c.life, parts: &partsLayout[inner[MK, V]]{alive: (*inner[MK, V]).alive, append: m.appendStamped},
 	})
 	if err != nil {

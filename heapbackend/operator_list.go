@@ -158,7 +158,6 @@ type frozenList[V any] struct {
 }
 
 func (f *frozenList[V]) described() *stateInfo { return &f.state.info }
-func (f *frozenList[V]) shares() bool          { return f.state.codec.clone != nil }
 func (f *frozenList[V]) entries(int) uint64    { return uint64(f.list.n) }
 
 func (f *frozenList[V]) appendGroup(dst []byte, group int) ([]byte, error) {

@@ -104,9 +104,6 @@ func (s *Timers[K]) decodeRecord(r *wire.Reader, group int, t *timeline.Tree[K])
 
 func (f *frozenTimers[K]) described() *stateInfo { return &f.state.info }
 
-// shares is false: keys and times cannot be written through.
-func (f *frozenTimers[K]) shares() bool { return false }
-
 func (f *frozenTimers[K]) entries(group int) uint64 {
 	return uint64(f.trees[group-f.state.core.cfg.Range.First].Len())
 }

@@ -35,7 +35,7 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 		decoder: func(_ *cow.Space, written *stateInfo, _ stamps) (func(*wire.Reader, *V) error, error) {
 			return c.from(written)
 		},
-		refs: c.clone != nil, pointers: c.pointers, shares: c.clone != nil, life: c.life,
+		refs: c.clone != nil, pointers: c.pointers, life: c.life,
 	})
 	if err != nil {
 		return nil, err
