@@ -108,7 +108,7 @@ func execute(p program) (done int, err error) {
 func runJob[K comparable](ks keys[K], p program, done *int) {
 	j := &job[K]{
 		keys: ks, want: newContent(), nextMask: hasAll, budget: maxWork,
-		cfg: heapbackend.Config{M: groupCounts[p.groups], Seed: jobSeed, VerifyFrozen: p.verify == 1},
+		cfg: heapbackend.Config{M: groupCounts[p.groups], Seed: jobSeed, CheckValues: p.verify == 1},
 	}
 	h, err := keygroups.NewHasher[K](jobSeed)
 	j.must(err)

@@ -158,7 +158,7 @@ func (j *kindsJob) fresh(n int) (tasks []*kindsTask) {
 	ranges, err := keygroups.Ranges(j.m, min(n, j.m))
 	require.NoError(j.t, err)
 	for i, r := range ranges {
-		cfg := heapbackend.Config{M: j.m, Range: r, Seed: jobSeed, Task: i, Tasks: len(ranges), VerifyFrozen: j.verify}
+		cfg := heapbackend.Config{M: j.m, Range: r, Seed: jobSeed, Task: i, Tasks: len(ranges), CheckValues: j.verify}
 		tasks = append(tasks, newKindsTask(j.t, cfg, j.ttl))
 	}
 	return tasks

@@ -12,7 +12,7 @@ type program struct {
 	key    byte // kind of key, modulo len(keyKinds)
 	groups byte // the job's number of key groups, an index of groupCounts
 	tasks  byte // how many tasks the job begins with, less one
-	verify byte // 1: Config.VerifyFrozen
+	verify byte // 1: Config.CheckValues
 	ops    []op
 }
 

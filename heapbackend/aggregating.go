@@ -65,8 +65,7 @@ func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc), stamp *Timesta
 			s.disown(k)
 		}
 	}
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // Get returns the result of a key, and whether anything was added. O(1), and what Result costs.

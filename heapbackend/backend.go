@@ -22,10 +22,12 @@ type Config struct {
 	// RefuseUnknown makes a restore fail with ErrUnknownState if the checkpoint holds a state that is not registered.
 	// By default such a state is carried, unread, into every later snapshot.
 	RefuseUnknown bool
-	// VerifyFrozen makes every capture hash what it froze, and AppendGroup and StageSnapshot compare: it finds programs
-	// that write through what Get returned, and names the state. It makes captures and takeovers as slow as an encode: a
-	// debugging aid.
-	VerifyFrozen bool
+	// CheckValues is the debug mode: it makes the backend check what the program does with values, and name the state,
+	// the key group and the kind of fault in a *CheckError. The package's documentation says what is found. It is for
+	// tests: an operation that writes costs what encoding and decoding the whole entry costs, all of a list or of a
+	// key's map, and a capture what encoding everything three times and decoding it once costs, with 50 bytes kept for
+	// each entry. Without it nothing is checked, and nothing costs anything.
+	CheckValues bool
 }
 
 // Backend is the keyed state of one task: any number of named, typed states, each partitioned into the key groups of
@@ -160,8 +162,6 @@ type frozen interface {
 	entries(group int) uint64
 	// only returns the same for one of its groups alone: it refers to nothing of the others.
 	only(group int) frozen
-	// shares reports whether the values may hold references that a program could write through.
-	shares() bool
 }
 
 // Config returns what the backend was made with.

@@ -20,6 +20,7 @@ type Broadcast[MK comparable, V any] struct {
 	codec mapCodec[MK, V]
 	pool  *cow.Pool[MK, V]
 	table cow.Table[MK, V]
+	check *checker // nil without Config.CheckValues
 }
 
 // NewBroadcast registers a broadcast state. MK may be what a backend's key may be; the Options are those of the values.
@@ -46,6 +47,7 @@ func NewBroadcast[MK comparable, V any, K comparable](b *Backend[K], name string
 	s := &Broadcast[MK, V]{operator: o, codec: mapCodec[MK, V]{sub: sub, value: c}}
 	s.pool = s.codec.newPool(b.space)
 	s.table = *cow.NewTable(s.pool)
+	s.check = b.newChecker(&s.info, c.check(), 1)
 	if err := b.registerOperator(s); err != nil {
 		return nil, err
 	}
@@ -70,8 +72,11 @@ func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 		return s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
 	}
 	*p = v
+	if s.check != nil {
+		err = s.check.wrote(0, s.hash(mk), wholeValue(p))
+	}
 	s.core.guard.leave()
-	return nil
+	return err
 }
 
 // Get returns the value of a key, and whether there is one. It must not be modified. O(1), no allocation.
@@ -170,23 +175,38 @@ type frozenBroadcast[MK comparable, V any] struct {
 }
 
 func (f *frozenBroadcast[MK, V]) described() *stateInfo { return &f.state.info }
-func (f *frozenBroadcast[MK, V]) shares() bool          { return f.state.codec.value.clone != nil }
 func (f *frozenBroadcast[MK, V]) entries(int) uint64    { return uint64(f.table.Len()) }
 func (f *frozenBroadcast[MK, V]) only(int) frozen       { return f }
 
-func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, _ int) ([]byte, error) {
+func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start, c := len(dst), &f.state.codec
 	var err error
+	at := 0
 	for k, v := range f.table.All() {
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = c.sub.codec.Append(dst, &k); err == nil {
 			dst, err = c.value.append(dst, v)
 		}
 		if err != nil {
-			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+			return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 		}
+		at++
 	}
 	return dst, nil
+}
+
+func (s *Broadcast[MK, V]) checkAll() error {
+	if s.check == nil {
+		return nil
+	}
+	f := s.table.Freeze()
+	return s.check.all(0, func(yield func(uint64, valueSeq) bool) {
+		for k, v := range f.All() {
+			if !yield(s.hash(k), wholeValue(v)) {
+				return
+			}
+		}
+	})
 }
 
 func (s *Broadcast[MK, V]) freeze() frozen {
@@ -230,6 +250,9 @@ func (s *Broadcast[MK, V]) stageFrozen(f frozen, group int) (content, error) {
 }
 
 func (s *Broadcast[MK, V]) install(_ int, c content) {
+	if s.check != nil {
+		s.check.install(0)
+	}
 	switch c := c.(type) {
 	case *frozenBroadcast[MK, V]:
 		s.table.Adopt(c.table)

@@ -40,7 +40,6 @@ func (g *carriedGroup) append(dst []byte) ([]byte, error) {
 }
 
 func (c *carried) described() *stateInfo { return c.info }
-func (c *carried) shares() bool          { return false }
 
 // only implements frozen.
 func (c *carried) only(group int) frozen {
@@ -57,8 +56,8 @@ func (c *carried) appendGroup(dst []byte, group int) ([]byte, error) {
 	return g.append(dst)
 }
 
-// checkCarried refuses staged groups, and groups that stay carried, that give one state two meanings, and a state that was
-// registered since it was staged.
+// checkCarried refuses staged groups, and groups that stay carried, that give one state two meanings, a state that was
+// registered since it was staged, and more states than the next snapshot could hold.
 func (c *core) checkCarried(installed map[int]bool, staged []*Staged) error {
 	infos := map[string]*stateInfo{}
 	for i := range c.carried {
@@ -78,6 +77,10 @@ func (c *core) checkCarried(installed map[int]bool, staged []*Staged) error {
 			}
 			infos[g.info.name] = g.info
 		}
+	}
+	if n := len(c.states) + len(infos); n > MaxStates {
+		return fmt.Errorf("%w: %d states, registered and carried, are more than the %d, MaxStates, that a snapshot can say",
+			ErrConfig, n, MaxStates)
 	}
 	return nil
 }

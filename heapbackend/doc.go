@@ -50,7 +50,25 @@
 //
 // Values without slices, maps and pointers need no thought. Strings are shared. For others: what was given to Put
 // belongs to the state; what Get and All return must not be modified, for a snapshot may share it; Update is the way to
-// modify in place, on a copy where that is needed. Config.VerifyFrozen finds programs that break this.
+// modify in place, on a copy where that is needed. Config.CheckValues finds programs that break this.
+//
+// # Debug mode
+//
+// Config.CheckValues, for the tests of a program, finds what no test of results would: values that are right in the
+// heap and wrong in a file. Every value that is written is encoded twice, decoded and compared, whatever kind of state
+// it goes into; every entry is compared with what was last written when it is written again and at each capture; every
+// capture is read back; and every block that is written of a snapshot, or taken over, is compared with what was
+// captured. A fault is a CheckError, which matches ErrCheck and names the state, the key group, the kind of fault and
+// what to do:
+//
+//	FaultModified    memory of a value was written to through what Get or a loop returned, or through another key
+//	FaultChanged     what comes back is another value: something of it is not written, or is rounded
+//	FaultUnsteady    the same value has other bytes each time
+//	FaultUnreadable  the codec refuses the value, or its own bytes
+//
+// The operation that finds one returns it, and the backend refuses further use, the next capture included. NaN is equal
+// to itself. Types with methods of their own are compared to the last unexported field: one that keeps what it does not
+// write, a cache say, cannot be checked. Keys need no check: all of a key is written, whatever its methods say.
 //
 // # Time to live
 //
@@ -75,6 +93,9 @@
 // had a version is version 0. A checkpoint is read as the version it was written in, by name, and taken through one
 // migration after the other; the next checkpoint is of the newest version. Migrations may be dropped when no checkpoint of
 // their version is left.
+//
+// New fields may take 1,024 bytes of memory for each byte that the old struct takes at the least, which leaves out long
+// arrays only: bytes that are few must not become memory that is much. Make them slices, or migrate.
 //
 // What is refused is a *SchemaError with the name of the state, how it is registered, how it was written, what exactly
 // changed, and what to do. Nothing is installed then, and a carried state stays carried.

@@ -41,10 +41,28 @@ var (
 	// ErrFull says that more keys have one hash than a table holds, or that one state's part of one key group is larger
 	// than its format can say (4 GiB).
 	ErrFull = errors.New("heapbackend: state too large")
-	// ErrFrozen says that a value a snapshot shares was changed behind the backend's back (Config.VerifyFrozen found
-	// it): the program wrote through what Get returned, or kept what it gave to Put. The error names the state.
-	ErrFrozen = errors.New("heapbackend: a snapshot's value was modified")
+	// ErrCheck says that Config.CheckValues found a fault of the program. The error is a *CheckError.
+	ErrCheck = errors.New("heapbackend: Config.CheckValues found a fault")
 )
+
+// EncodeError says which entry of a snapshot cannot be written. The checkpoint is declined, again and again, until the
+// entry is changed or deleted; the backend stays usable.
+type EncodeError struct {
+	State string // name of the state
+	Group int    // its key group or, for operator state, the number of the task's block
+	// Entry is the place of the entry in the group, from 0: that at which a view of the snapshot yields it, in InGroup or, for
+	// operator state, in All.
+	Entry int
+	Cause error // what the codec says, never with a key or value
+}
+
+func (e *EncodeError) Error() string {
+	return fmt.Sprintf("heapbackend: state %q: entry %d of key group %d cannot be written: %v (a view of the snapshot yields it "+
+		"at that place: change or delete it)", e.State, e.Entry, e.Group, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *EncodeError) Unwrap() error { return e.Cause }
 
 // SchemaError says how a written state differs from the registered one, beyond what is matched on reading: fields of
 // structs that were added, dropped or moved, integers and floats that were widened, and versions that migrations lead

@@ -1,7 +1,6 @@
 package heapbackend
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -24,8 +23,6 @@ type frozenKeyed[K comparable, E any] struct {
 }
 
 func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
-
-func (f *frozenKeyed[K, E]) shares() bool { return f.state.layout.shares }
 
 // only implements frozen.
 func (f *frozenKeyed[K, E]) only(group int) frozen {
@@ -55,14 +52,16 @@ func (f *frozenKeyed[K, E]) appendGroup(dst []byte, group int) ([]byte, error) {
 	if f.limits != nil {
 		return f.appendStamped(dst, group-f.first)
 	}
+	at := 0
 	for k, e := range f.tables[group-f.first].All() {
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = keys.Append(dst, &k); err == nil {
 			dst, err = l.append(dst, e)
 		}
 		if err != nil {
-			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+			return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 		}
+		at++
 	}
 	return dst, nil
 }
@@ -185,7 +184,9 @@ func (f *frozenKeyed[K, E]) count(i int) uint64 {
 func (f *frozenKeyed[K, E]) appendStamped(dst []byte, i int) ([]byte, error) {
 	start, keys, l := len(dst), f.state.keys.codec, &f.state.layout
 	var err error
+	at := -1
 	f.eachIn(i, func(k K, p part[E]) bool {
+		at++
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = keys.Append(dst, &k); err != nil {
 			return false
@@ -198,7 +199,7 @@ func (f *frozenKeyed[K, E]) appendStamped(dst []byte, i int) ([]byte, error) {
 		return err == nil
 	})
 	if err != nil {
-		return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+		return dst[:start], &EncodeError{State: f.state.info.name, Group: f.first + i, Entry: at, Cause: err}
 	}
 	return dst, nil
 }

@@ -22,6 +22,13 @@ type keyed[K comparable, E any] struct {
 	life   *lifetime         // nil without TTL
 	sweep  sweep             // where the next clean-up looks
 	clean  func()            // removes some of what has expired; set where there is a lifetime
+
+	check  *checker          // nil without Config.CheckValues; else also:
+	values func(*E) valueSeq // in an entry
+
+	// after ends an operation that began with upsert, where that takes more than leaving the guard: with a lifetime, or a
+	// check. It is nil for all others, which so have one thing to look at.
+	after func() error
 }
 
 // layout is how entries are written and read.
@@ -32,7 +39,6 @@ type layout[E any] struct {
 	decoder  func(space *cow.Space, written *stateInfo, st stamps) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
-	shares   bool // a program's write could reach values of an entry, or inside it
 
 	life *lifetime // nil without TTL; else, where an entry has a stamp of its own:
 	// parts is set where not entries but parts of them expire.
@@ -70,6 +76,7 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 	if s.life != nil {
 		s.life.begin(b.groups())
 		s.clean = s.cleanEntries
+		s.after = func() error { s.clean(); return nil }
 	}
 	if err := b.add(s); err != nil {
 		return nil, err
@@ -151,23 +158,26 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 	if err != nil {
 		return nil, false, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
 	}
-	if s.life != nil && s.renew(t, hash, k, e, inserted) {
-		return e, true, true, nil
+	if s.after != nil {
+		return s.upserted(t, hash, k, e, inserted, fresh)
 	}
 	return e, inserted, fresh, nil
 }
 
-// leave ends an operation that began with upsert.
-func (s *keyed[K, E]) leave() {
-	s.tidy()
+// leave ends an operation that began with upsert. An error is that of a check, and the backend refuses further use.
+func (s *keyed[K, E]) leave() error {
+	err := s.tidy()
 	s.core.guard.leave()
+	return err
 }
 
-// tidy cleans up a little where there is a lifetime. The compiler inlines it, and not leave: the hottest paths call it.
-func (s *keyed[K, E]) tidy() {
-	if s.life != nil {
-		s.clean()
+// tidy does what an operation ends with: it cleans up a little where there is a lifetime, and checks what was written. The
+// compiler inlines it, and not leave: the hottest paths call it.
+func (s *keyed[K, E]) tidy() error {
+	if s.after != nil {
+		return s.after()
 	}
+	return nil
 }
 
 // remove removes the entry of a key, if there is one; the guard is entered and the key is the backend's. Every removal of an
@@ -278,6 +288,9 @@ type decodedGroup[K comparable, E any] struct {
 
 func (s *keyed[K, E]) install(group int, c content) {
 	t := &s.tables[group-s.core.cfg.Range.First]
+	if s.check != nil {
+		s.check.install(group - s.core.cfg.Range.First)
+	}
 	var index any
 	times := noTimes
 	switch c := c.(type) {

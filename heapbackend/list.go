@@ -107,8 +107,8 @@ func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) 
 	s, err := register(in, c.describe(name, kindList), layout[chunks[V]]{
 		append:   c.appendList,
 		decoder:  c.listDecoder,
-		pointers: true, shares: c.clone != nil,
-		life: c.life, parts: &partsLayout[chunks[V]]{touched: true, alive: (*chunks[V]).alive, append: c.appendAging},
+		pointers: true,
+		life:     c.life, parts: &partsLayout[chunks[V]]{touched: true, alive: (*chunks[V]).alive, append: c.appendAging},
 	})
 	if err != nil {
 		return nil, err
@@ -117,6 +117,7 @@ func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) 
 	if s.life != nil {
 		s.clean = l.cleanLists
 	}
+	s.checked(c.check(), elements[V])
 	return l, nil
 }
 
@@ -165,8 +166,7 @@ func (s *List[K, V]) Append(k K, vs ...V) error {
 		s.trimFor(k, c)
 	}
 	s.add(k, c, vs)
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // Set replaces a key's list; with no elements it is Delete. Errors as Value.Put. O(elements).
@@ -182,8 +182,7 @@ func (s *List[K, V]) Set(k K, vs ...V) error {
 		s.untouch(k, c)
 	}
 	s.add(k, c, vs)
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 func (s *List[K, V]) add(k K, c *chunks[V], vs []V) {
@@ -254,8 +253,7 @@ func (s *List[K, V]) merge(into, from K) error {
 		}
 	}
 	s.remove(from)
-	s.core.guard.leave()
-	return nil
+	return s.leave()
 }
 
 // At returns the state as it is in a snapshot; see Value.At.

@@ -179,6 +179,7 @@ func (s *List[K, V]) trim(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chunk
 	}
 	c, _, _, _ = t.Upsert(hash, k) // a key that is present takes no room
 	*c = kept
+	s.forget(k, hash)
 }
 
 // living is Get of a state with a lifetime.
@@ -328,8 +329,7 @@ func (s *List[K, V]) mergeLiving(into, from K) error {
 		return true
 	})
 	s.remove(from)
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 func (s *List[K, V]) lenLiving(k K) (n int) {

@@ -58,7 +58,7 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 	info := c.describe(name, kindMap)
 	info.sub = h.Type()
 	s, err := register(in, info, layout[inner[MK, V]]{
-		append: m.append, decoder: m.decoder, pointers: true, shares: c.clone != nil,
+		append: m.append, decoder: m.decoder, pointers: true,
 		life: c.life, parts: &partsLayout[inner[MK, V]]{alive: (*inner[MK, V]).alive, append: m.appendStamped},
 	})
 	if err != nil {
@@ -68,6 +68,7 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 	if s.life != nil {
 		s.clean = maps.cleanMaps
 	}
+	s.checked(c.check(), inside[MK, V](maps.subHash))
 	return maps, nil
 }
 
@@ -189,8 +190,7 @@ func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 		t, hash := s.locate(k)
 		t.Get(hash, k).table().Disown(s.subHash(mk), mk)
 	}
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // Update calls fn with the value of a key in the map of k; see Value.Update.
@@ -205,8 +205,7 @@ func (s *Map[K, MK, V]) Update(k K, mk MK, fn func(*V)) error {
 		*p = c
 	}
 	fn(p)
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // entry is upsert for both keys. What has expired is zero, and fresh.
@@ -243,8 +242,7 @@ func (s *Map[K, MK, V]) Remove(k K, mk MK) error {
 	if t.Len() == 0 {
 		s.remove(k)
 	}
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // Len returns the size of the map of k. O(1), with a TTL O(entries).

@@ -112,6 +112,7 @@ func (s *Map[K, MK, V]) ownIn(t *cow.Table[K, inner[MK, V]], hash uint64, k K) *
 // discard removes an entry from the map of k, and with the last one the map.
 func (s *Map[K, MK, V]) discard(t *cow.Table[K, inner[MK, V]], hash uint64, k K, mk MK) {
 	inside := s.ownIn(t, hash, k)
+	s.forget(k, hash)
 	if inside.Delete(s.subHash(mk), mk); inside.Len() == 0 {
 		s.remove(k)
 	}

@@ -176,7 +176,7 @@ func (m *machine[K]) end() {
 // fresh returns an empty task.
 func (m *machine[K]) fresh(r keygroups.Range) *task[K] {
 	cfg := part(r.First, r.End)
-	cfg.VerifyFrozen = m.verify
+	cfg.CheckValues = m.verify
 	b := backend[K](m.t, cfg)
 	return &task[K]{
 		b:      b,

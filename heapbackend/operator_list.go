@@ -1,7 +1,6 @@
 package heapbackend
 
 import (
-	"fmt"
 	"iter"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
@@ -16,6 +15,7 @@ type OperatorList[V any] struct {
 	operator
 	codec valueCodec[V]
 	list  chunks[V]
+	check *checker // nil without Config.CheckValues
 }
 
 // NewSplitList registers a list whose elements are shared out when the parallelism changes: the lists of all old tasks, one
@@ -48,6 +48,7 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 		return nil, err
 	}
 	s := &OperatorList[V]{operator: o, codec: values}
+	s.check = c.newChecker(&s.info, values.check(), 1)
 	if err := c.registerOperator(s); err != nil {
 		return nil, err
 	}
@@ -63,8 +64,9 @@ func (s *OperatorList[V]) Append(vs ...V) error {
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
 	}
+	err := s.written()
 	s.core.guard.leave()
-	return nil
+	return err
 }
 
 // Set replaces the list; with no elements it becomes empty. Errors as Append. O(elements).
@@ -76,8 +78,24 @@ func (s *OperatorList[V]) Set(vs ...V) error {
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
 	}
+	err := s.written()
 	s.core.guard.leave()
-	return nil
+	return err
+}
+
+// written checks the elements that were written.
+func (s *OperatorList[V]) written() error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check.wrote(0, 0, elements(&s.list))
+}
+
+func (s *OperatorList[V]) checkAll() error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check.whole(elements(&s.list))
 }
 
 // All yields the elements from first to last as they were when the loop began; the loop's body may write. They must not be
@@ -140,17 +158,18 @@ type frozenList[V any] struct {
 }
 
 func (f *frozenList[V]) described() *stateInfo { return &f.state.info }
-func (f *frozenList[V]) shares() bool          { return f.state.codec.clone != nil }
 func (f *frozenList[V]) entries(int) uint64    { return uint64(f.list.n) }
 func (f *frozenList[V]) only(int) frozen       { return f }
 
-func (f *frozenList[V]) appendGroup(dst []byte, _ int) ([]byte, error) {
+func (f *frozenList[V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start := len(dst)
 	var err error
+	at := 0
 	for v := range f.list.all {
 		if dst, err = f.state.codec.append(dst, v); err != nil {
-			return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+			return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 		}
+		at++
 	}
 	return dst, nil
 }
@@ -192,6 +211,9 @@ func (s *OperatorList[V]) stageFrozen(f frozen, group int) (content, error) {
 
 // install takes a list over. Its chunks may be a snapshot's: their epochs tell add.
 func (s *OperatorList[V]) install(_ int, c content) {
+	if s.check != nil {
+		s.check.install(0)
+	}
 	s.list = chunks[V]{}
 	if list, ok := c.(*chunks[V]); ok {
 		s.list = *list

@@ -155,9 +155,9 @@ func TestOperatorStateIsAdoptedWithoutCopying(t *testing.T) {
 	require.InDelta(t, cost(1000), cost(50_000), 20)
 }
 
-func TestVerifyFrozenNamesTheOperatorState(t *testing.T) {
+func TestCheckValuesNamesTheOperatorState(t *testing.T) {
 	cfg := taskOf(t, 0, 2)
-	cfg.VerifyFrozen = true
+	cfg.CheckValues = true
 	b := backend[uint64](t, cfg)
 	list, err := heapbackend.NewSplitList[[]int](b, "lists")
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func TestVerifyFrozenNamesTheOperatorState(t *testing.T) {
 	require.NoError(t, err)
 	kept[0] = 2
 	_, _, err = s.AppendGroup(nil, testM)
-	require.ErrorIs(t, err, heapbackend.ErrFrozen)
+	require.ErrorIs(t, err, heapbackend.ErrCheck)
 	require.ErrorContains(t, err, `"lists"`)
 }
 

@@ -52,8 +52,7 @@ func (s *Reducing[K, V]) add(k K, v V, stamp *Timestamp) error {
 	if s.value.clone != nil { // as in Value.Put
 		s.disown(k)
 	}
-	s.leave()
-	return nil
+	return s.leave()
 }
 
 // Get returns the reduced value of a key, and whether there is one; see Value.Get.

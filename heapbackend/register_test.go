@@ -156,5 +156,13 @@ func TestStatesAreBounded(t *testing.T) {
 	_, err = heapbackend.NewSplitList[string](b, "split")
 	require.ErrorContains(t, err, "MaxStates")
 	require.NoError(t, b.Err())
+
+	// Nor does a restore bring more than the next snapshot could say.
+	other := backend[uint64](t, b.Config())
+	require.NoError(t, valueOf[int](t, other, "one too many").Put(1, 1))
+	staged, err := decoded(b, capture(t, other), 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, b.Install([]*heapbackend.Staged{staged}), heapbackend.ErrConfig)
+	require.NoError(t, b.Err())
 	capture(t, b).Release()
 }

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/zeebo/xxh3"
-
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
@@ -28,15 +26,18 @@ type Snapshot struct {
 type point struct {
 	view   *cow.View
 	states []frozen
-	sums   map[int][]uint64 // Config.VerifyFrozen: by state, the hash of each block's records at the capture
+	sums   map[int][]uint64 // Config.CheckValues: by state, the hash of each block's records at the capture
 }
 
 // Capture takes a snapshot of all states. It must be called by the backend's owner, between operations; it touches no
 // data and allocates nothing proportional to it: O(states x key groups). From then on the first write to a page copies
-// it, until the snapshot is released. Errors: whatever made the backend refuse use (see Err).
+// it, until the snapshot is released. Errors: whatever made the backend refuse use (see Err), and what Config.CheckValues finds.
 func (c *core) Capture() (*Snapshot, error) {
 	if !c.guard.enter() {
 		return nil, c.guard.refused()
+	}
+	if err := c.checkStates(); err != nil {
+		return nil, c.guard.fail(err)
 	}
 	p := &point{view: c.space.Capture(), states: make([]frozen, 0, len(c.states)+len(c.carried))}
 	for _, s := range c.states {
@@ -48,8 +49,8 @@ func (c *core) Capture() (*Snapshot, error) {
 	snap := &Snapshot{cfg: c.cfg, schema: c.Schema(), tasked: p.tasked()}
 	snap.p.Store(p)
 	c.guard.leave()
-	if c.cfg.VerifyFrozen {
-		if err := p.hash(c.cfg); err != nil {
+	if c.cfg.CheckValues {
+		if err := c.checkPoint(p); err != nil {
 			snap.Release()
 			return nil, err
 		}
@@ -251,7 +252,7 @@ func (s *Snapshot) Entries(group int) uint64 {
 // AppendGroup appends the entries of a block to dst, of a key group or of operator state (see Blocks), as docs/format.md says: for each state that has any an array of
 // its index in the schema, its number of entries and a bin of its records. It returns dst extended and the number of
 // entries; an empty group appends nothing. A snapshot always appends the same bytes for a group. Errors: ErrReleased,
-// ErrGroup, ErrFull, ErrFrozen, and a codec's own, with the name of the state; dst is then returned as it was.
+// ErrGroup, ErrFull, ErrCheck, and an *EncodeError with a codec's own; dst is then returned as it was.
 func (s *Snapshot) AppendGroup(dst []byte, group int) (block []byte, entries uint64, err error) {
 	p, err := s.acquire()
 	if err != nil {
@@ -269,7 +270,7 @@ func (s *Snapshot) AppendGroup(dst []byte, group int) (block []byte, entries uin
 		}
 		var at int
 		if dst, at, err = appendState(dst, i, n, f, group); err == nil {
-			err = p.verify(dst[at:], i, s.cfg.index(group))
+			err = p.check(dst[at:], i, s.cfg, group)
 		}
 		if err != nil {
 			return dst[:start], 0, err
@@ -297,43 +298,4 @@ func appendState(dst []byte, index int, n uint64, f frozen, group int) (out []by
 	}
 	binary.BigEndian.PutUint32(dst[at-binHeader+1:], uint32(len(dst)-at))
 	return dst, at, nil
-}
-
-// hash records what the values look like now, for verify.
-func (p *point) hash(cfg Config) error {
-	p.sums = map[int][]uint64{}
-	for i, f := range p.states {
-		if !f.shares() {
-			continue
-		}
-		blocks := cfg.Range
-		if own, _ := cfg.OperatorGroup(); f.described().operator() {
-			blocks = keygroups.Range{First: own, End: own + 1}
-		}
-		for g := range blocks.All() {
-			records, err := f.appendGroup(nil, g)
-			if err != nil {
-				return err
-			}
-			p.sums[i] = append(p.sums[i], xxh3.Hash(records))
-		}
-	}
-	return nil
-}
-
-// index is where the hash of a block is in a state's list: a state has blocks of one sort.
-func (c Config) index(group int) int {
-	if c.isOperator(group) {
-		return 0
-	}
-	return group - c.Range.First
-}
-
-// verify compares the records of state i in the block at that index with what they were at the capture.
-func (p *point) verify(records []byte, i, index int) error {
-	sums := p.sums[i]
-	if sums == nil || sums[index] == xxh3.Hash(records) {
-		return nil
-	}
-	return fmt.Errorf("%w: state %q: do not write through what Get returned, nor to what was given to Put", ErrFrozen, p.states[i].described().name)
 }

@@ -136,7 +136,7 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 // backends as like may take from it. O(states), unless a state is registered with another Go type or version: then its
 // entries are encoded and decoded, with the result, or the error, that StageBlock has for their bytes. So is the operator
 // state of another task or of another parallelism. The snapshot must not be released before Install. Errors: ErrMismatch, ErrSchema,
-// ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrFrozen.
+// ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrCheck.
 func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	s, err := c.StageEmpty(group)
 	if err != nil {
@@ -215,7 +215,7 @@ func (s *Staged) carry(g carriedGroup) error {
 // owner, once for each Staged. O(states x staged groups), O(pages) for groups that were decoded, and O(elements) for lists
 // that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another backend or installed
 // before and for operator state of checkpoints of different parallelism, ErrGroup for one staged twice, ErrReleased,
-// ErrSchema, ErrConcurrent, ErrClosed.
+// ErrSchema, ErrConcurrent, ErrClosed, ErrConfig for more than MaxStates states.
 func (c *core) Install(staged []*Staged) error {
 	if !c.guard.enter() {
 		return c.guard.refused()

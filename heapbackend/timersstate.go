@@ -104,9 +104,6 @@ func (s *Timers[K]) decodeRecord(r *wire.Reader, group int, t *timeline.Tree[K])
 
 func (f *frozenTimers[K]) described() *stateInfo { return &f.state.info }
 
-// shares is false: keys and times cannot be written through.
-func (f *frozenTimers[K]) shares() bool { return false }
-
 func (f *frozenTimers[K]) entries(group int) uint64 {
 	return uint64(f.trees[group-f.first].Len())
 }
@@ -117,17 +114,18 @@ func (f *frozenTimers[K]) only(group int) frozen {
 }
 
 func (f *frozenTimers[K]) appendGroup(dst []byte, group int) (_ []byte, err error) {
-	start, keys := len(dst), f.state.keys.codec
+	start, keys, at := len(dst), f.state.keys.codec, 0
 	f.trees[group-f.first].All(func(x *timeline.Item[K]) bool {
 		dst = wire.AppendArrayLen(dst, 2)
 		if dst, err = keys.Append(dst, &x.Key); err != nil {
 			return false
 		}
 		dst = wire.AppendInt(dst, x.At)
+		at++
 		return true
 	})
 	if err != nil {
-		return dst[:start], fmt.Errorf("heapbackend: state %q: %w", f.state.info.name, err)
+		return dst[:start], &EncodeError{State: f.state.info.name, Group: group, Entry: at, Cause: err}
 	}
 	return dst, nil
 }

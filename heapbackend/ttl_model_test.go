@@ -130,7 +130,7 @@ func agingProgram(t require.TestingT, ttl heapbackend.TTL, verify bool, ops []op
 
 func (m *agingMachine) fresh() *agingTask {
 	cfg := whole()
-	cfg.VerifyFrozen = m.verify
+	cfg.CheckValues = m.verify
 	b := backend[uint64](m.t, cfg)
 	tk := &agingTask{
 		b: b, values: valueOf(m.t, b, "values", heapbackend.Options[int]{TTL: &m.ttl}),

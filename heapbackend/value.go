@@ -35,11 +35,12 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 		decoder: func(_ *cow.Space, written *stateInfo, _ stamps) (func(*wire.Reader, *V) error, error) {
 			return c.from(written)
 		},
-		refs: c.clone != nil, pointers: c.pointers, shares: c.clone != nil, life: c.life,
+		refs: c.clone != nil, pointers: c.pointers, life: c.life,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.checked(c.check(), wholeValue[V])
 	return &Value[K, V]{keyed: s, clone: c.clone}, nil
 }
 
@@ -66,9 +67,9 @@ func (s *Value[K, V]) Put(k K, v V) error {
 	if s.clone != nil { // v may refer to what Get returned, or to what the program keeps
 		s.disown(k)
 	}
-	s.tidy()
+	err = s.tidy()
 	s.core.guard.leave()
-	return nil
+	return err
 }
 
 // Update calls fn with the value of a key for modification in place, with the zero value if there is none yet. The
@@ -81,9 +82,9 @@ func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 	}
 	s.unshare(p, fresh)
 	fn(p)
-	s.tidy()
+	err = s.tidy()
 	s.core.guard.leave()
-	return nil
+	return err
 }
 
 // unshare makes a value that is not fresh ready to be written through.

@@ -45,7 +45,7 @@ func cloneByOption(calls *int) heapbackend.Options[plain] {
 // newKept makes a Value or a Map of V.
 func newKept[V any](t *testing.T, verify bool, asMap bool, make func([]int) V, items func(V) []int, clones func(V) int, o ...heapbackend.Options[V]) kept {
 	cfg := whole()
-	cfg.VerifyFrozen = verify
+	cfg.CheckValues = verify
 	b := backend[uint64](t, cfg)
 	add := func(n int) func(*V) {
 		return func(v *V) {
@@ -121,7 +121,7 @@ func TestAWriteAfterACaptureWorksOnACopyOfTheValue(t *testing.T) {
 	}
 }
 
-func TestVerifyFrozenNamesTheState(t *testing.T) {
+func TestCheckValuesNamesTheState(t *testing.T) {
 	for name, k := range keptKinds(t, true) {
 		t.Run(name, func(t *testing.T) {
 			s := capture(t, k.b)
@@ -136,7 +136,7 @@ func TestVerifyFrozenNamesTheState(t *testing.T) {
 	}
 	t.Run("list", func(t *testing.T) {
 		cfg := whole()
-		cfg.VerifyFrozen = true
+		cfg.CheckValues = true
 		b := backend[uint64](t, cfg)
 		element := []int{1}
 		require.NoError(t, listOf[[]int](t, b, "log").Append(1, element))
@@ -157,20 +157,20 @@ func requireFrozen(t *testing.T, b *heapbackend.Backend[uint64], s *heapbackend.
 			continue
 		}
 		failed++
-		require.ErrorIs(t, err, heapbackend.ErrFrozen)
+		require.ErrorIs(t, err, heapbackend.ErrCheck)
 		require.ErrorContains(t, err, state)
 		require.Equal(t, "before", string(block))
 		require.Zero(t, n)
 		_, err = b.StageSnapshot(s, g)
-		require.ErrorIs(t, err, heapbackend.ErrFrozen)
+		require.ErrorIs(t, err, heapbackend.ErrCheck)
 	}
 	require.Equal(t, 1, failed)
 	require.NoError(t, b.Err())
 }
 
-func TestVerifyFrozenIsSilentAboutWhatIsRight(t *testing.T) {
+func TestCheckValuesIsSilentAboutWhatIsRight(t *testing.T) {
 	cfg := whole()
-	cfg.VerifyFrozen = true
+	cfg.CheckValues = true
 	b := backend[uint64](t, cfg)
 	v, l := valueOf[[]int](t, b, "v"), listOf[[]int](t, b, "l")
 	for i := range uint64(100) {

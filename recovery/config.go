@@ -81,8 +81,9 @@ type Config struct {
 	Seed uint64
 	// RefuseUnknown refuses to restore states that are not registered, instead of carrying them through unread.
 	RefuseUnknown bool
-	// VerifyFrozen lets backends check that nobody changed a value in place; see heapbackend.Config.
-	VerifyFrozen bool
+	// CheckValues is the debug mode of backends, for tests: they check what the program does with values, and a fault
+	// ends the job with heapbackend.ErrCheck; see heapbackend.Config.
+	CheckValues bool
 	// Parallelism is how many key groups of a task are read or written at once; 0 means GOMAXPROCS.
 	Parallelism int
 	// MemoryBytes bounds the encoded state each restoring task holds; 0 means DefaultMemoryBytes.

@@ -179,6 +179,34 @@ func TestJobRefusesTaskFunctionsThatWouldLoseState(t *testing.T) {
 	}
 }
 
+func TestJobEndsWithAFaultThatCheckValuesFinds(t *testing.T) {
+	job, err := NewJob(Config{Name: "j", Tasks: 1, Primary: primary.NewMemory(), CheckValues: true})
+	require.NoError(t, err)
+	starts := 0
+	err = job.Run(t.Context(), func(ctx context.Context, t *Task) error {
+		starts++
+		b, err := heapbackend.For[uint64](t)
+		if err != nil {
+			return err
+		}
+		s, err := heapbackend.NewValue[[]int](b, "numbers")
+		if err != nil {
+			return err
+		}
+		if _, err := t.Restore(ctx); err != nil {
+			return err
+		}
+		if err := s.Put(1, []int{1}); err != nil {
+			return err
+		}
+		v, _ := s.Get(1)
+		v[0] = 2 // what Update is for
+		return s.Put(1, nil)
+	})
+	require.ErrorIs(t, err, heapbackend.ErrCheck)
+	require.Equal(t, 1, starts, "another start would find it again")
+}
+
 func TestJobRefusesAnotherJobsStoreAndAnotherM(t *testing.T) {
 	w := newWorld(t, nil)
 	w.start()

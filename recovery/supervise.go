@@ -250,7 +250,7 @@ func isPermanent(err error) bool {
 var permanent = []error{
 	ErrConfig, ErrMismatch, ErrNoBackend, ErrAttached, ErrNotRestored, ErrRestored, ErrPosition, keygroups.ErrKeyType,
 	heapbackend.ErrConfig, heapbackend.ErrSchema, heapbackend.ErrStateType, heapbackend.ErrStateName, heapbackend.ErrStateExists,
-	heapbackend.ErrUnknownState, heapbackend.ErrMismatch,
+	heapbackend.ErrUnknownState, heapbackend.ErrMismatch, heapbackend.ErrCheck,
 }
 
 // finish ends the run: result is what Run returns, cause what the tasks are told.

@@ -85,7 +85,7 @@ func (t *Task) BackendConfig() heapbackend.Config {
 	c := &t.run.cfg
 	return heapbackend.Config{
 		M: c.M, Range: t.groups, Seed: c.Seed, Task: t.index, Tasks: c.Tasks,
-		RefuseUnknown: c.RefuseUnknown, VerifyFrozen: c.VerifyFrozen,
+		RefuseUnknown: c.RefuseUnknown, CheckValues: c.CheckValues,
 	}
 }
 

@@ -36,6 +36,7 @@ type options struct {
 	injections []inject.Injection
 	dir        string // absolute; "": a temporary one
 	quiet      bool
+	checked    bool
 }
 
 // errUsage marks what is wrong with the command line: exit code 2.
@@ -116,6 +117,7 @@ func flags(o *options, t *texts) *flag.FlagSet {
 	set.StringVar(&t.local, "local", "heap,file", "local copies, the most preferred first: heap, file, both, or none")
 	set.StringVar(&t.inject, "inject", "none", "failures, each at a share of the input: a list of\n  panic@N%     a task panics\n  kill@N%      the worker process is killed with SIGKILL\n  losedisk@N%  the same, and its local copies are gone\nor none")
 	set.StringVar(&o.dir, "dir", "", "directory for checkpoints and local copies, empty or not there yet; it is kept\n(default a temporary one, removed at the end)")
+	set.BoolVar(&o.checked, "check", false, "check what the queries do with values that are kept; slow, for tests")
 	set.BoolVar(&o.quiet, "quiet", false, "say only whether the results are right")
 	return set
 }

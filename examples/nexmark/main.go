@@ -68,7 +68,7 @@ func measure[E any](ctx context.Context, p *query.Program[E], o *options, stdout
 	}
 	err = driver.Run(ctx, p, o.queries, driver.Config{
 		Env: workerEnv, Dir: dir, Settings: o.settings, Tasks: o.tasks, Rescaled: o.rescaled, Every: o.every, Local: o.local,
-		Injections: o.injections, Quiet: o.quiet, Out: stdout, Err: stderr,
+		Injections: o.injections, Check: o.checked, Quiet: o.quiet, Out: stdout, Err: stderr,
 	})
 	if ctx.Err() != nil {
 		return errors.New("interrupted")

@@ -24,7 +24,7 @@ func TestTheQueriesOfNexmarkAreRightWhateverHappens(t *testing.T) {
 				t.Skip("each is 24 processes or more")
 			}
 			// At this rate the input spans many windows and sessions.
-			all := append(strings.Fields(args), "-query", "all", "-quiet", "-every", "10ms", "-rate", "200", "-events", fmt.Sprint(16_000/slowness))
+			all := append(strings.Fields(args), "-query", "all", "-quiet", "-check", "-every", "10ms", "-rate", "200", "-events", fmt.Sprint(16_000/slowness))
 			o := ended(t, realEnv+"=1", all...)
 			require.Zero(t, o.code, "%s%s", o.stdout, o.stderr)
 			require.Equal(t, 8, strings.Count(o.stdout, ": verified, "), o.stdout)

@@ -195,7 +195,7 @@ func (c *counting) countAndVerify(ctx context.Context) error {
 		Lend: c.place.Lend,
 		Start: protocol.Start{
 			Primary: c.place.Primary(), LocalDir: c.place.Local(), Tasks: c.tasks, Groups: c.groups,
-			Every: c.every, Local: c.local, Program: work,
+			Every: c.every, Local: c.local, Check: c.checked, Program: work,
 		},
 		Injections: c.injections,
 		Total:      c.list.Bytes,

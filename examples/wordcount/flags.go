@@ -34,6 +34,7 @@ type options struct {
 	out        string // absolute; "": none
 	report     string // absolute; "": none
 	verify     bool
+	checked    bool
 	inputs     []string // without standard input
 	stdin      bool
 }
@@ -67,6 +68,7 @@ func parse(args []string, help io.Writer) (*options, error) {
 	injections := fs.String("inject", "none", "failures, each at a share of the input: a list of panic@N%, kill@N% and losedisk@N%, or none;\nwithout any flag or argument: "+demo)
 	fs.StringVar(&o.out, "out", "", "file for the result: word TAB count, sorted by word")
 	fs.StringVar(&o.report, "report", "", "file for a report as JSON: every checkpoint, every recovery")
+	fs.BoolVar(&o.checked, "check", false, "check what the program does with values that are kept; slow, for tests")
 	fs.BoolVar(&o.verify, "verify", true, "compare the result with an independent count")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fs.SetOutput(help)

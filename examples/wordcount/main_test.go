@@ -67,7 +67,7 @@ func counted(t *testing.T, args ...string) (string, *report, outcome) {
 	t.Helper()
 	dir := t.TempDir()
 	out, reportFile := filepath.Join(dir, "out"), filepath.Join(dir, "report")
-	o := ended(t, program(t, append([]string{"-out", out, "-report", reportFile}, args...)...))
+	o := ended(t, program(t, append([]string{"-out", out, "-report", reportFile, "-check"}, args...)...))
 	require.Zero(t, o.code, "%s%s", o.stdout, o.stderr)
 	words, err := os.ReadFile(out)
 	require.NoError(t, err)

@@ -86,6 +86,7 @@ func (c *Child) job(ctx context.Context, p *Program, store primary.Store) (*reco
 		From:     from,
 
 		SharedStore: c.Start.Stops > 0,
+		CheckValues: c.Start.Check,
 
 		Region:  recovery.RestartAll, // the tasks exchange records
 		Restart: recovery.Fixed{Attempts: c.Start.Restarts, Delay: restartDelay},

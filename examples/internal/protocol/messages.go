@@ -17,6 +17,7 @@ type Start struct {
 	Limit     int64           // amount of input at which the sources wait; see Command
 	Stops     int             // how often the job was stopped with a savepoint before; each time it goes on under another name
 	Savepoint uint64          // the savepoint it was last stopped with; 0: it has a newer checkpoint, or was never stopped
+	Check     bool            // check what the program does with values; slow
 	Program   json.RawMessage // the program's own part
 }
 

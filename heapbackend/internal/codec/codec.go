@@ -78,7 +78,8 @@ func (of root) derive() (*node, error) {
 // Append appends the encoding of *v to dst, and returns dst unextended with an
 // error that matches wire.ErrDepth (nested too deep, or cyclic), wire.ErrRange
 // (longer than msgpack can express), ErrType (a type's own method wrote
-// something other than one value), or that the type's own method returned.
+// something other than one value, or what it would not read back), or that the
+// type's own method returned.
 // Equal values have equal bytes. It allocates only to grow dst, for map
 // entries, and in a type's own methods.
 func (c *Codec[V]) Append(dst []byte, v *V) ([]byte, error) {

@@ -24,10 +24,13 @@
 //	  MarshalMsg (tinylib/msgp)
 //	MarshalBinary, MarshalText       bin of what the type writes
 //
-// They differ in one thing: every map has its keys sorted, strings and numbers
+// They differ in two things. Every map has its keys sorted, strings and numbers
 // by value and others by their bytes, where msgpack/v5 sorts three types of map
 // only. So equal values have equal bytes, always, if the methods of opaque types
-// keep to that. A pointer that is held twice is written twice.
+// keep to that. And MarshalBinary or MarshalText that returns nil for a value
+// that is not zero, or that a pointer leads to, is written as an empty bin, where
+// nil would be read as zero or as the nil pointer. A pointer that is held twice
+// is written twice.
 //
 // The fields of a struct are the exported ones in order. `msgpack:"-"` leaves
 // one out, `msgpack:"name"` names it in the schema, and an embedded struct is
@@ -36,11 +39,16 @@
 // silence is refused when the codec is made: unexported fields (but _ fields),
 // interned strings, pointers to what may itself be nil, embedded pointers, one
 // half of a pair of methods, a struct encoded by the method of an embedded
-// field, map keys that hold pointers. Interfaces, functions, channels, complex
-// numbers and uintptr are refused too.
+// field, map keys that hold pointers or leave out a field. Interfaces, functions,
+// channels, complex numbers and uintptr are refused too.
 //
-// Keys are written as what they are made of, by ForKey: tags and methods are for
-// values only, as keys that differ must have bytes that differ.
+// What is written can be read. So encoding refuses a value that the methods of an
+// opaque type write as nil, where nil does not stand for it, and a map with a key
+// that its own methods read back as another: two keys may become one then. Such
+// keys are decoded as they are encoded, for that.
+//
+// Keys of states are written as what they are made of, by ForKey: tags and
+// methods are for values only, as keys that differ must have bytes that differ.
 //
 // # Reading
 //

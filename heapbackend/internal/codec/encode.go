@@ -87,7 +87,7 @@ func (o *op) append(b []byte, f unsafe.Pointer, depth int) ([]byte, error) {
 		if p == nil {
 			return wire.AppendNil(b), nil
 		}
-		return o.ref.elem.append(b, p, depth)
+		return o.ref.elem.appendTarget(b, p, depth)
 	case opSlice:
 		s := *(*sliceHeader)(f)
 		if s.ptr == nil {

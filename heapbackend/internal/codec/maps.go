@@ -42,6 +42,35 @@ func orderOf(key *node) keyOrder {
 	return orderBytes
 }
 
+// encodesItself reports whether a key of that node, or a part of it, is written
+// by methods of its own. Keys hold no pointers, so their nodes are trees.
+func (n *node) encodesItself() bool {
+	return n.opaque.append != nil || n.elem != nil && n.elem.encodesItself() ||
+		slices.ContainsFunc(n.fields, (*node).encodesItself)
+}
+
+// leavesOut returns the name of a field that is part of a key of that node but
+// not of its bytes, "" if there is none. Blank fields are no part of a key.
+func (n *node) leavesOut() string {
+	if n.opaque.append != nil || n.rt.Kind() != reflect.Struct {
+		if n.elem != nil {
+			return n.elem.leavesOut()
+		}
+		return ""
+	}
+	for i := range n.rt.NumField() {
+		if f := n.rt.Field(i); tagOf(f).name == "-" && f.Name != "_" {
+			return f.Name
+		}
+	}
+	for _, f := range n.fields {
+		if name := f.leavesOut(); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 func (d *deriver) mapping(n *node, path string, depth int) error {
 	n.leaf(opMap, "map", 0, 1)
 	kt, keyPath := n.rt.Key(), path+"[key]"
@@ -52,11 +81,14 @@ func (d *deriver) mapping(n *node, path string, depth int) error {
 	if err != nil {
 		return err
 	}
+	if name := key.leavesOut(); name != "" {
+		return refuse(keyPath, kt, "field "+name+" is not written: keys that differ in it alone would become one")
+	}
 	elem, err := d.derive(n.rt.Elem(), path+"[]", depth)
 	if err != nil {
 		return err
 	}
-	n.key, n.elem, n.order = key, elem, orderOf(key)
+	n.key, n.elem, n.order, n.ownKeys = key, elem, orderOf(key), key.encodesItself()
 	n.schema.Key, n.schema.Elem = key.schema, elem.schema
 	return nil
 }
@@ -155,6 +187,24 @@ func (n *node) encodeKeys(s *mapScratch, keys unsafe.Pointer, depth int) error {
 			return err
 		}
 		s.ends = append(s.ends, len(s.bytes))
+	}
+	if n.ownKeys {
+		return n.checkKeys(s, depth)
+	}
+	return nil
+}
+
+// checkKeys refuses keys that their own methods do not read back as what they
+// were: two that become one make a map that cannot be read, and one that
+// becomes another is not found.
+func (n *node) checkKeys(s *mapScratch, depth int) error {
+	for i := range s.order {
+		back, r := reflect.New(n.key.rt), wire.NewReader(s.key(i))
+		n.key.decode(r, back.UnsafePointer(), depth)
+		if r.Err() != nil || !back.Elem().Equal(s.keys.Index(i)) {
+			return fmt.Errorf("%w: a key of %s is not what its own methods make of the bytes they wrote: "+
+				"make them one to one, or use another type of key", ErrType, n.rt)
+		}
 	}
 	return nil
 }

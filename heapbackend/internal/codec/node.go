@@ -68,6 +68,7 @@ type node struct {
 	length    int           // of arrays
 	opaque    opaque        // of types with methods of their own
 	order     keyOrder      // of maps
+	ownKeys   bool          // of maps: keys, or parts of them, are opaque
 	scratch   sync.Pool
 	plain     bool // holds no pointer at all
 }

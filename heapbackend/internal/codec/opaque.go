@@ -15,6 +15,7 @@ import (
 
 // opaque is the codec of a type with methods of its own.
 type opaque struct {
+	fam    *family
 	append func(b []byte, p unsafe.Pointer) ([]byte, error)
 	decode func(r *wire.Reader, p unsafe.Pointer)
 }
@@ -153,6 +154,7 @@ func promoted(rt reflect.Type, f *family) bool {
 func (n *node) setOpaque(fam *family) {
 	n.leaf(opOpaque, fam.kind, 0, 1)
 	n.schema.Name = n.rt.String()
+	n.opaque.fam = fam
 	nils := fam.nils && nilable(n.rt)
 	n.opaque.append = func(b []byte, p unsafe.Pointer) ([]byte, error) {
 		v := reflect.NewAt(n.rt, p)
@@ -163,6 +165,9 @@ func (n *node) setOpaque(fam *family) {
 		b, err := fam.append(b, v.Interface())
 		if err == nil && !fam.bin {
 			err = single(b, before, fam.encName)
+		}
+		if err == nil && fam.nils && wroteNil(b, before) && !v.Elem().IsZero() {
+			return n.ownNil(b, before)
 		}
 		return b, err
 	}

@@ -262,7 +262,7 @@ func TestDeepAndCyclicValuesAreRefused(t *testing.T) {
 	require.ErrorIs(t, errOf[custom](strings.Repeat("\x91", 100000)+"\xc0"), wire.ErrDepth)
 }
 
-func codecOf[V any](t *testing.T) *codec.Codec[V] {
+func codecOf[V any](t testing.TB) *codec.Codec[V] {
 	c, err := codec.For[V]()
 	require.NoError(t, err)
 	return c

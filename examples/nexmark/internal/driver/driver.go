@@ -33,6 +33,8 @@ type Config struct {
 	Every           time.Duration
 	Local           []string // formats, the most preferred first
 	Injections      []inject.Injection
+	// Check makes backends check what the queries do with values.
+	Check bool
 	// Quiet leaves only the verdicts.
 	Quiet bool
 	// Out gets what there is to say, and Err the progress.
@@ -99,7 +101,7 @@ func (r *running[E]) run(ctx context.Context) error {
 		Env: r.Env,
 		Start: protocol.Start{
 			Primary: filepath.Join(dir, "primary"), LocalDir: filepath.Join(dir, "local"),
-			Tasks: r.Tasks, Groups: groups, Every: r.Every, Local: r.Local, Program: work,
+			Tasks: r.Tasks, Groups: groups, Every: r.Every, Local: r.Local, Check: r.Check, Program: work,
 		},
 		Rescaled:     r.Rescaled,
 		Injections:   r.injections(),

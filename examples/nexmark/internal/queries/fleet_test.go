@@ -43,7 +43,7 @@ func open(t testing.TB, q query.Query[event.Event], tasks int, upserts map[strin
 	for i := range f.tasks {
 		r, err := keygroups.RangeOf(groups, tasks, i)
 		require.NoError(t, err)
-		b, err := heapbackend.New[uint64](heapbackend.Config{M: groups, Range: r, Task: i, Tasks: tasks, Seed: seed, VerifyFrozen: true})
+		b, err := heapbackend.New[uint64](heapbackend.Config{M: groups, Range: r, Task: i, Tasks: tasks, Seed: seed, CheckValues: true})
 		require.NoError(t, err)
 		clock := query.NewClock()
 		o, err := q.Open(b, clock)
