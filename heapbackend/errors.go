@@ -41,8 +41,10 @@ var (
 	// ErrFull says that more keys have one hash than a table holds, or that one state's part of one key group is larger
 	// than its format can say (4 GiB).
 	ErrFull = errors.New("heapbackend: state too large")
+	// ErrDepth says that a value is nested deeper than MaxDepth, or holds itself, so that no checkpoint could hold it.
+	ErrDepth = errors.New("heapbackend: value nested too deep")
 	// ErrFrozen says that a value a snapshot shares was changed behind the backend's back (Config.VerifyFrozen found
-	// it): the program wrote through what Get returned, or kept what it gave to Put. The error names the state.
+	// it): the program assigned through what Get returned. The error names the state.
 	ErrFrozen = errors.New("heapbackend: a snapshot's value was modified")
 )
 

@@ -297,5 +297,5 @@ func (p *point) verify(records []byte, i, index int) error {
 	if sums == nil || sums[index] == xxh3.Hash(records) {
 		return nil
 	}
-	return fmt.Errorf("%w: state %q: do not write through what Get returned, nor to what was given to Put", ErrFrozen, p.states[i].described().name)
+	return fmt.Errorf("%w: state %q: do not assign through what Get or a loop returned", ErrFrozen, p.states[i].described().name)
 }
