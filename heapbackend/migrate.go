@@ -170,8 +170,8 @@ func (o *owning[V]) migrate(steps []Migration, old any, v *V) (err error) {
 	}
 	*v = *old.(*V)
 	if o != nil && !o.take(v) {
-		return fmt.Errorf("%w: what it returned holds more than %d structs, arrays, slices and maps one inside the other, or itself",
-			ErrDepth, MaxDepth)
+		return fmt.Errorf("%w: what it returned holds more than %d structs, arrays, slices and maps one inside the other, "+
+			"or itself", ErrDepth, MaxDepth)
 	}
 	return nil
 }

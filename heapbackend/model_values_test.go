@@ -10,7 +10,8 @@ import (
 // mostLoans bounds how many values a program keeps of those it got.
 const mostLoans = 20
 
-// loan is a value that was got, and what it was then. It stays so until the key that it is of is updated in the task it is of.
+// loan is a value that was got, and what it was then. It stays so until the key that it is of is updated in the task it
+// is of.
 type loan[K comparable] struct {
 	of        *task[K]
 	key       string
@@ -63,8 +64,8 @@ func (m *machine[K]) bagAt(a int) (got, want bag) {
 	return got, want.copied()
 }
 
-// extend appends to everything that can be got of key a, from tasks, from ghosts and from snapshot b, and to what was got
-// before the last updates.
+// extend appends to everything that can be got of key a, from tasks, from ghosts and from snapshot b, and to what was
+// got before the last updates.
 func (m *machine[K]) extend(o op) {
 	for _, tk := range append(slices.Clone(m.ghosts), m.tasks...) {
 		key, _, mine := m.at([]*task[K]{tk}, o.a)

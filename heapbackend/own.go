@@ -11,14 +11,15 @@ import (
 	"github.com/heapstate/heapstate/internal/wire"
 )
 
-// MaxDepth is how many structs, arrays, slices and maps may be nested in a value. Pointers do not count, nor do a []byte and
-// what a type with methods of its own, or a Codec, writes.
+// MaxDepth is how many structs, arrays, slices and maps may be nested in a value. Pointers do not count, nor do a
+// []byte and what a type with methods of its own, or a Codec, writes.
 const MaxDepth = wire.MaxDepth
 
-// owning makes the values of one state, and keeps them, the state's own. Where there is nothing to do for a type it is nil.
+// owning makes the values of one state, and keeps them, the state's own. Where there is nothing to do for a type it is
+// nil.
 //
-// Invariant: what a value of a state refers to is referred to by nothing else that is written: only by snapshots, by states
-// that were restored from them, and by what was got, where it has no spare capacity.
+// Invariant: what a value of a state refers to is referred to by nothing else that is written: only by snapshots, by
+// states that were restored from them, and by what was got, where it has no spare capacity.
 //
 // It belongs to one goroutine.
 type owning[V any] struct {
@@ -40,7 +41,8 @@ func (c *valueCodec[V]) owns() *owning[V] {
 	return o
 }
 
-// take makes what was assigned to *p the state's own. It reports false if that is nested too deep; then nothing was done.
+// take makes what was assigned to *p the state's own. It reports false if that is nested too deep; then nothing was
+// done.
 func (o *owning[V]) take(p *V) bool {
 	if !o.fits(p) {
 		return false
@@ -107,8 +109,8 @@ func (o *owning[V]) clips() []uintptr {
 
 // tooDeep is the failure of a write of a value that could never be written into a checkpoint.
 func (c *core) tooDeep(state string) error {
-	return c.guard.fail(fmt.Errorf("%w: state %q: a value holds more than %d structs, arrays, slices and maps one inside the other, or itself",
-		ErrDepth, state, MaxDepth))
+	return c.guard.fail(fmt.Errorf("%w: state %q: a value holds more than %d structs, arrays, slices and maps, "+
+		"one inside the other, or itself", ErrDepth, state, MaxDepth))
 }
 
 // clip takes their spare capacity from the slices of a value that leaves.

@@ -27,7 +27,8 @@ func newRack(t *testing.T, template []int) *rack {
 	cfg := whole()
 	cfg.VerifyFrozen = true
 	b := backend[uint64](t, cfg)
-	s := &rack{b: b, value: valueOf[[]int](t, b, "value"), list: listOf[[]int](t, b, "list"), m: mapOf[string, []int](t, b, "map")}
+	s := &rack{b: b, value: valueOf[[]int](t, b, "value")}
+	s.list, s.m = listOf[[]int](t, b, "list"), mapOf[string, []int](t, b, "map")
 	var err error
 	s.reduced, err = heapbackend.NewReducing(b, "reduced", func(_, b []int) []int { return b })
 	require.NoError(t, err)
@@ -142,7 +143,8 @@ func TestWhatWasGotCanBePutAnywhere(t *testing.T) {
 	}
 }
 
-// requireApart changes one place in every way there is, with captures between, and requires that the other stays as it is.
+// requireApart changes one place in every way there is, with captures between, and requires that the other stays as it
+// is.
 func requireApart(t *testing.T, s *rack, one, other place) {
 	t.Helper()
 	want := slices.Clone(other.get())

@@ -40,7 +40,8 @@ type visits struct {
 
 func newVisits(t *testing.T) *visits {
 	b := backend[uint64](t, whole())
-	s := &visits{b: b, value: valueOf[visit](t, b, "value"), list: listOf[visit](t, b, "list"), m: mapOf[string, visit](t, b, "map")}
+	s := &visits{b: b, value: valueOf[visit](t, b, "value")}
+	s.list, s.m = listOf[visit](t, b, "list"), mapOf[string, visit](t, b, "map")
 	var err error
 	s.rules, err = heapbackend.NewBroadcast[string, visit](b, "rules")
 	require.NoError(t, err)
@@ -69,7 +70,8 @@ func (s *visits) all() (all []visit) {
 
 func TestEverySourceGivesTheSameValue(t *testing.T) {
 	for name, at := range map[string]time.Time{
-		"now": time.Now(), "zone": time.Date(2024, 1, 1, 0, 30, 0, 7, time.FixedZone("CET", 3600)), "zero": {}, "local": time.Unix(1e9, 0),
+		"now": time.Now(), "zone": time.Date(2024, 1, 1, 0, 30, 0, 7, time.FixedZone("CET", 3600)),
+		"zero": {}, "local": time.Unix(1e9, 0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newVisits(t)
@@ -202,7 +204,9 @@ func TestOneLimitOfDepthEverywhere(t *testing.T) {
 	ring[0] = ring
 	for _, state := range nestedStates {
 		t.Run(state.name, func(t *testing.T) {
-			for name, v := range map[string]nest{"one more": nestOf(heapbackend.MaxDepth + 1), "far more": nestOf(100_000), "cyclic": ring} {
+			for name, v := range map[string]nest{
+				"one more": nestOf(heapbackend.MaxDepth + 1), "far more": nestOf(100_000), "cyclic": ring,
+			} {
 				b := backend[uint64](t, whole())
 				err := state.write(t, b, v)
 				require.ErrorIs(t, err, heapbackend.ErrDepth, name)

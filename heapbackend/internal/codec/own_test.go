@@ -51,7 +51,8 @@ func TestWhatWasTakenIsWhatIsRead(t *testing.T) {
 		Hosts map[string][]net.IP
 		Last  *visit
 	}
-	v := visit{At: zoned, From: four, Steps: []struct{ At *time.Time }{{&now}, {}}, Hosts: map[string][]net.IP{"a": {four, nil, {}}, "b": nil, "c": {}}}
+	v := visit{At: zoned, From: four, Steps: []struct{ At *time.Time }{{&now}, {}}}
+	v.Hosts = map[string][]net.IP{"a": {four, nil, {}}, "b": nil, "c": {}}
 	v.Last = &visit{At: now, From: net.IP{}, Hosts: map[string][]net.IP{}}
 	requireAsRead(t, v)
 	requireAsRead(t, four)
