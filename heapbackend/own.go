@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
@@ -90,13 +89,14 @@ func (o *owning[V]) copies(vs []V) ([]V, bool) {
 	if o == nil {
 		return vs, true
 	}
-	vs = slices.Clone(vs)
-	for i := range vs {
-		if !o.take(&vs[i]) {
+	own := make([]V, len(vs))
+	copy(own, vs) // slices.Clone would make the callers' arguments escape
+	for i := range own {
+		if !o.take(&own[i]) {
 			return nil, false
 		}
 	}
-	return vs, true
+	return own, true
 }
 
 // clips returns where slices are to be clipped in what leaves.

@@ -277,6 +277,28 @@ func (s *rack) viewed(t *testing.T, snap *heapbackend.Snapshot, name string) (v 
 	return v
 }
 
+func TestReadsAndUpdatesInPlaceCopyNothing(t *testing.T) {
+	s := newRack(t, []int{0, 0})
+	b := backend[uint64](t, whole())
+	labels := valueOf[map[string]int](t, b, "labels")
+	require.NoError(t, labels.Put(1, map[string]int{"a": 1}))
+	require.NoError(t, s.value.Put(1, []int{1, 2, 3}))
+	require.NoError(t, s.m.Put(1, "a", []int{1, 2, 3}))
+	require.NoError(t, s.agg.Add(1, []int{1}))
+	for name, f := range map[string]func(){
+		"Value.Get":       func() { s.value.Get(1) },
+		"Value.Update":    func() { _ = s.value.Update(1, func(v *[]int) { (*v)[0]++ }) },
+		"grow":            func() { _ = s.value.Update(1, func(v *[]int) { *v = append((*v)[:2], 9) }) },
+		"Map.Get":         func() { s.m.Get(1, "a") },
+		"Map.Update":      func() { _ = s.m.Update(1, "a", func(v *[]int) { *v = (*v)[:1] }) },
+		"Aggregating.Get": func() { s.agg.Get(1) },
+		"a map":           func() { _ = labels.Update(1, func(v *map[string]int) { (*v)["a"]++ }) },
+	} {
+		f()
+		require.Zero(t, testing.AllocsPerRun(100, f), name)
+	}
+}
+
 // sharing is a codec that gives out one slice for all values that are equal.
 type sharing struct{ same []int }
 
