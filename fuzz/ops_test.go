@@ -29,6 +29,8 @@ func (j *job[K]) do(o op) {
 		if j.tasks[0].maps != nil {
 			j.doMaps(o.code, a, b, c)
 		}
+	case opMove, opLend, opExtend:
+		j.doGot(o.code, a, b, label(strconv.Itoa(c)))
 	case opRegister:
 		if bit := 1 << (a % 4); j.tasks[0].mask()&bit == 0 {
 			for _, k := range j.tasks {

@@ -62,6 +62,9 @@ const (
 	opReset             // p          new, empty tasks
 	opForeign           // k          a key at the wrong task, and a restore from the newest snapshot
 	opPanic             // k          an Update function that panics, and such a restore
+	opMove              // k to mk     baskets: Put what was got under another key, and of mk in its map in maps
+	opLend              // k to mk     baskets and maps: an Update stores parts of what was got
+	opExtend            // k           appends to everything that can be got of a key
 	opCount
 )
 
@@ -69,6 +72,7 @@ var opNames = [opCount]string{
 	"put", "update", "delete", "fill", "drain", "basket", "addto", "dropbasket", "append", "set", "droplist",
 	"mapput", "mapupdate", "mapremove", "mapfill", "mapclear", "iterate", "capture", "retain", "release",
 	"check", "checksnap", "restore", "install", "badinstall", "register", "next", "reset", "foreign", "panic",
+	"move", "lend", "extend",
 }
 
 // opArgs says how many arguments each operation has.
@@ -76,6 +80,7 @@ var opArgs = [opCount]int{
 	2, 2, 1, 2, 2, 2, 2, 1, 2, 2, 1,
 	3, 3, 2, 2, 1, 2, 0, 1, 1,
 	0, 1, 3, 3, 2, 1, 2, 1, 1, 1,
+	3, 3, 1,
 }
 
 // decodeProgram reads a program from the fuzzer's bytes; all bytes are one.

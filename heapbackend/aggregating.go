@@ -3,18 +3,20 @@ package heapbackend
 import (
 	"fmt"
 	"iter"
+
+	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 )
 
 // Aggregator says how values of type In are aggregated in an accumulator of type Acc, and what the result of type Out is.
 // Its functions are called on the owner's goroutine, Result also on those that read snapshots; none may use the backend.
 type Aggregator[In, Acc, Out any] struct {
-	// Create returns the accumulator of nothing; nil means the zero Acc.
+	// Create returns the accumulator of nothing, of which the state keeps a copy; nil means the zero Acc.
 	Create func() Acc
-	// Add adds a value to an accumulator, in place. It must copy what it keeps of in where that holds slices, maps or
-	// pointers: the program, or another key, may hold it too. Required.
+	// Add adds a value to an accumulator, in place, as the function given to Value.Update would. It must not change what in
+	// refers to, but may store it: the state keeps a copy. Required.
 	Add func(acc *Acc, in In)
-	// Result returns the result of an accumulator, which it must not change, nor may the caller change it through the
-	// result. Required.
+	// Result returns the result of an accumulator, which it must not assign through, nor may the caller through the result.
+	// The result may be the accumulator or a part of it. Required.
 	Result func(acc Acc) Out
 	// Merge adds one accumulator to another, in place; from is not used again. It is required only where namespaces are
 	// merged.
@@ -29,6 +31,18 @@ type Aggregating[K comparable, In, Acc, Out any] struct {
 	agg   Aggregator[In, Acc, Out]
 }
 
+// clipping is an Aggregator's Result without spare capacity, which may be the accumulator's, in what it returns.
+func clipping[Acc, Out any](result func(Acc) Out, clips []uintptr) func(Acc) Out {
+	if clips == nil {
+		return result
+	}
+	return func(acc Acc) Out {
+		out := result(acc)
+		clip(&out, clips)
+		return out
+	}
+}
+
 // NewAggregating registers an aggregating state; see NewValue for the other arguments and the errors, and ErrConfig if a
 // required function is missing. The Options are those of the accumulators.
 func NewAggregating[In, Acc, Out any, K comparable](in Scope[K], name string, a Aggregator[In, Acc, Out], opts ...Options[Acc]) (*Aggregating[K, In, Acc, Out], error) {
@@ -39,6 +53,7 @@ func NewAggregating[In, Acc, Out any, K comparable](in Scope[K], name string, a 
 	if err != nil {
 		return nil, err
 	}
+	a.Result = clipping(a.Result, codec.ClipsOf[Out]())
 	return &Aggregating[K, In, Acc, Out]{keyed: s.keyed, value: s, agg: a}, nil
 }
 
@@ -54,16 +69,20 @@ func (s *Aggregating[K, In, Acc, Out]) change(k K, fn func(*Acc), stamp *Timesta
 	if err != nil {
 		return err
 	}
+	own := s.value.own
 	if inserted && s.agg.Create != nil {
 		*p = s.agg.Create()
+		if own != nil && !own.take(p) { // it may return the same each time
+			return s.core.tooDeep(s.info.name)
+		}
 	}
-	s.value.unshare(p, fresh)
-	fn(p)
+	if own == nil {
+		fn(p)
+	} else if !own.update(p, fresh, fn) {
+		return s.core.tooDeep(s.info.name)
+	}
 	if inserted {
 		s.restamp(k, stamp)
-		if s.value.clone != nil { // Create may have returned, and fn may have kept, what others hold too
-			s.disown(k)
-		}
 	}
 	return s.leave()
 }
@@ -107,13 +126,20 @@ func (s *Aggregating[K, In, Acc, Out]) merge(into, from K) error {
 		return s.Delete(from)
 	}
 	moved := *p
-	if s.value.clone != nil { // a snapshot may share what it refers to
-		s.value.clone(&moved, p)
+	merge := func(acc *Acc) { s.agg.Merge(acc, moved) }
+	if s.value.own != nil {
+		merge = s.mergeOwn(moved)
 	}
-	if err := s.change(into, func(acc *Acc) { s.agg.Merge(acc, moved) }, &stamp); err != nil {
+	if err := s.change(into, merge, &stamp); err != nil {
 		return err
 	}
 	return s.Delete(from)
+}
+
+// mergeOwn merges an accumulator that holds references: a copy, for a snapshot may share what it refers to.
+func (s *Aggregating[K, In, Acc, Out]) mergeOwn(moved Acc) func(*Acc) {
+	s.value.own.of.Take(&moved)
+	return func(acc *Acc) { s.agg.Merge(acc, moved) }
 }
 
 // At returns the state as it is in a snapshot; see Value.At.

@@ -14,10 +14,11 @@ import (
 // order. A restore gives each task its own map back; where the parallelism changed, task i that of old task i modulo the
 // number of old tasks.
 //
-// A value belongs to the state once it was given to Put, and must not be modified then, nor what Get and All return.
+// The state keeps its own copy of what Put is given; what Get and All return must not be assigned through.
 type Broadcast[MK comparable, V any] struct {
 	operator
 	codec mapCodec[MK, V]
+	own   *owning[V]
 	pool  *cow.Pool[MK, V]
 	table cow.Table[MK, V]
 	check *checker // nil without Config.CheckValues
@@ -44,7 +45,7 @@ func NewBroadcast[MK comparable, V any, K comparable](b *Backend[K], name string
 	if err != nil {
 		return nil, err
 	}
-	s := &Broadcast[MK, V]{operator: o, codec: mapCodec[MK, V]{sub: sub, value: c}}
+	s := &Broadcast[MK, V]{operator: o, codec: mapCodec[MK, V]{sub: sub, value: c}, own: c.owns()}
 	s.pool = s.codec.newPool(b.space)
 	s.table = *cow.NewTable(s.pool)
 	s.check = b.newChecker(&s.info, c.check(), 1)
@@ -61,8 +62,8 @@ func (s *Broadcast[MK, V]) hash(mk MK) uint64 {
 	return s.codec.sub.hasher.Hash(mk)
 }
 
-// Put sets the value of a key. Errors: ErrConcurrent, ErrFull, ErrClosed. O(1); after a capture the first write to a page
-// copies it.
+// Put sets the value of a key to a copy of v. Errors: ErrConcurrent, ErrFull, ErrDepth, ErrClosed. O(1), with references O(size
+// of the value); after a capture the first write to a page copies it.
 func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
@@ -72,6 +73,9 @@ func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 		return s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
 	}
 	*p = v
+	if s.own != nil && !s.own.take(p) {
+		return s.core.tooDeep(s.info.name)
+	}
 	if s.check != nil {
 		err = s.check.wrote(0, s.hash(mk), wholeValue(p))
 	}
@@ -79,7 +83,7 @@ func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 	return err
 }
 
-// Get returns the value of a key, and whether there is one. It must not be modified. O(1), no allocation.
+// Get returns the value of a key, and whether there is one. It must not be assigned through. O(1), no allocation.
 func (s *Broadcast[MK, V]) Get(mk MK) (v V, ok bool) {
 	if !s.enter() {
 		return v, false
@@ -103,7 +107,7 @@ func (s *Broadcast[MK, V]) Remove(mk MK) error {
 }
 
 // All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's body
-// may write. The values must not be modified.
+// may write. The values must not be assigned through.
 func (s *Broadcast[MK, V]) All() iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
 		if !s.enter() {
@@ -142,7 +146,7 @@ type BroadcastView[MK comparable, V any] struct {
 	snap *Snapshot
 }
 
-// Get returns the value of a key, and whether there was one. It must not be modified.
+// Get returns the value of a key, and whether there was one. It must not be assigned through.
 func (w *BroadcastView[MK, V]) Get(mk MK) (v V, ok bool) {
 	release, err := w.snap.hold()
 	if err != nil {
@@ -155,7 +159,7 @@ func (w *BroadcastView[MK, V]) Get(mk MK) (v V, ok bool) {
 	return v, false
 }
 
-// All yields every key and value, always in the same order. The values must not be modified.
+// All yields every key and value, always in the same order. The values must not be assigned through.
 func (w *BroadcastView[MK, V]) All() iter.Seq2[MK, V] { return copies(held(w.snap, w.f.table.All())) }
 
 // Len returns the number of keys, 0 once the snapshot is released. O(1).

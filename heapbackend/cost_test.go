@@ -151,6 +151,7 @@ func TestReadsAndWritesAllocateNothing(t *testing.T) {
 		"Value.Update": func() { _ = x.v.Update(5, func(n *int) { *n++ }) },
 		"Value.Delete": func() { _ = x.v.Delete(5_000_000) },
 		"List.Len":     func() { x.l.Len(5) },
+		"List.Append":  func() { _ = x.l.Append(5, 1) },
 		"Map.Get":      func() { x.m.Get(5, "a") },
 		"Map.Put":      func() { _ = x.m.Put(5, "a", 1) },
 	} {

@@ -48,9 +48,57 @@
 //
 // # Rules for values
 //
-// Values without slices, maps and pointers need no thought. Strings are shared. For others: what was given to Put
-// belongs to the state; what Get and All return must not be modified, for a snapshot may share it; Update is the way to
-// modify in place, on a copy where that is needed. Config.CheckValues finds programs that break this.
+// They hold for every kind of state, in namespaces and operator state too. Values without slices, maps and pointers
+// need no thought, nor do strings.
+//
+// What a state is given it copies: Put, Append, Set, Add, what Create, reduce and Migrate functions and a Codec's
+// Decode return, and what the function given to Update stores in the value. So the program keeps what it gave, and may
+// give it again, and may give what it got, whole or in part, to any key of any state.
+//
+// What a state gives is shared, with the state and with snapshots, and must not be assigned through: no element of a
+// slice or a map of it is set, nothing that a pointer in it leads to, and no method called that does so. Appending is
+// no assignment, since no slice that is given has spare capacity. What Get returned may change with the next Update of
+// its key; what a view or a loop yields, with Updates after the snapshot's release, or the loop's end.
+// Config.CheckValues finds programs that do it all the same.
+//
+// Update, and an Aggregator's Add and Merge, are the way to modify in place. What their functions are given is theirs
+// during the call; they keep nothing of it.
+//
+// A value is the same from every source: from Get at once, from a snapshot that was taken over, from a local copy on
+// disk and from a primary copy. What the derived encoding does not keep is taken out when a value enters the state or
+// an Update ends:
+//
+//	time.Time                        comes back in UTC, without the reading of the monotonic clock
+//	net.IP                           comes back in its form of 16 bytes, an empty one as nil
+//	what a value refers to twice     comes back as two: pointers and slices in a value share nothing
+//	spare capacity                   is not kept, but inside the state for the slices of the value itself
+//	nil and empty slices and maps    come back as they were, so do -0, NaN, and strings that are no UTF-8
+//	a type with methods of its own,  comes back as these make it: what they write, they must read as the same value,
+//	  EncodeMsgpack, MarshalMsgpack, in memory that no other value has
+//	  MarshalMsg, MarshalBinary or
+//	  MarshalText with its other half
+//
+// Refused at registration (ErrStateType), unless Options.Codec is given: fields tagged `msgpack:"-"` and unexported
+// fields, which would be lost (but not blank ones, nor those of a type with methods of its own); big.Float, whose text
+// loses its precision; interfaces, functions, channels, complex numbers; map keys with pointers; pointers to what may
+// itself be nil. A program's Codec must keep all of a value: nothing is taken out then.
+//
+// At most MaxDepth structs, arrays, slices and maps are nested in a value. One that is deeper, or holds itself, is
+// refused by the write with ErrDepth.
+//
+// What that costs: nothing for values without references, a conversion for a time. For others
+//
+//	Get, loops     O(1) and no allocation, as for all values
+//	Put and such   O(size of the value): it is copied
+//	Update         O(1) where the references that fn leaves are those that were there: in the value itself, or in structs that
+//	               its pointers lead to, are slices, maps and pointers behind which are no further references. One that
+//	               is new is copied. A slice that fn appends to counts as new only when its memory is: amortised O(1) for
+//	               slices of the value itself. What leads to further references, as [][]int, map[string]*T and a type that
+//	               is part of itself do, is copied by every Update: use a Map, a List or a flatter type for what is large.
+//	               Times behind references make it O(size), too.
+//
+// Options.Clone, or a Clone method of the type that is copied, replaces the copying; such values are copied only when
+// one of the references in the value itself is new. What an Update's function stores deeper must then be no one else's.
 //
 // # Debug mode
 //
@@ -116,7 +164,7 @@
 //
 // A timer is registered, deleted and removed in O(log timers of its group); asking whether one is due is O(1).
 //
-// Get, Put, Update, Delete: O(1), one hash and one probe. The first write to a page after a capture copies up to about
+// Get, Put, Update, Delete: O(1), one hash and one probe, and for values with references what the rules for values say. The first write to a page after a capture copies up to about
 // 4 KiB, or eight entries where those are larger. Capture: O(states x key groups). AppendGroup and StageBlock:
 // O(entries of the group). With a TTL each operation reads the clock and looks at a few entries more, and a snapshot counts a
 // group once, when it is first asked. Benchmarks beside the code print the ratios to Go's own map: go test -bench . ./heapbackend.

@@ -41,6 +41,8 @@ var (
 	// ErrFull says that more keys have one hash than a table holds, or that one state's part of one key group is larger
 	// than its format can say (4 GiB).
 	ErrFull = errors.New("heapbackend: state too large")
+	// ErrDepth says that a value is nested deeper than MaxDepth, or holds itself, so that no checkpoint could hold it.
+	ErrDepth = errors.New("heapbackend: value nested too deep")
 	// ErrCheck says that Config.CheckValues found a fault of the program. The error is a *CheckError.
 	ErrCheck = errors.New("heapbackend: Config.CheckValues found a fault")
 )

@@ -33,7 +33,6 @@ type order struct {
 	Lines   []orderLine
 	Labels  map[string]int16
 	Parent  *order
-	Skipped int  `msgpack:"-"`
 	Renamed int8 `msgpack:"short"`
 }
 

@@ -189,12 +189,6 @@ func (s *keyed[K, E]) remove(k K) {
 	}
 }
 
-// disown makes the next upsert of a key report its entry as not fresh.
-func (s *keyed[K, E]) disown(k K) {
-	t, hash := s.locate(k)
-	t.Disown(hash, k)
-}
-
 // drop lets go of all entries. The backend is closed; snapshots keep what is theirs.
 func (s *keyed[K, E]) drop() {
 	for group := range s.core.cfg.Range.All() {

@@ -12,9 +12,11 @@ import (
 // List is a state that holds a sequence of elements of type V for each key. An append costs O(1) whatever the length,
 // after a capture too: the elements stand in chunks, of which a snapshot and the backend share all but the last.
 //
-// Elements belong to the state once appended, and must not be modified then. With a TTL each expires on its own.
+// The state keeps its own copies of elements, which never change. What it yields must not be assigned through. With a TTL each
+// element expires on its own.
 type List[K comparable, V any] struct {
 	*keyed[K, chunks[V]]
+	own *owning[V]
 }
 
 // chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped for the
@@ -98,7 +100,7 @@ func (c *chunks[V]) all(yield func(*V) bool) {
 }
 
 // NewList registers a list state; see NewValue for the arguments and errors. The Options are those of the elements;
-// Clone is used only for what a migration returned, since elements never change.
+// Clone is used once for each element that is appended, or that a Codec or a migration returned.
 func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*List[K, V], error) {
 	c, err := newValueCodec(opts)
 	if err != nil {
@@ -113,7 +115,7 @@ func NewList[V any, K comparable](in Scope[K], name string, opts ...Options[V]) 
 	if err != nil {
 		return nil, err
 	}
-	l := &List[K, V]{keyed: s}
+	l := &List[K, V]{keyed: s, own: c.owns()}
 	if s.life != nil {
 		s.clean = l.cleanLists
 	}
@@ -152,7 +154,7 @@ func (c *valueCodec[V]) listDecoder(space *cow.Space, written *stateInfo, st sta
 	}, err
 }
 
-// Append adds elements to the end of a key's list. Errors as Value.Put. O(1) an element; after a capture the first
+// Append adds copies of elements to the end of a key's list. Errors as Value.Put. O(size of the elements); after a capture the first
 // append to a list copies at most one chunk: 256 elements or about 8 KiB.
 func (s *List[K, V]) Append(k K, vs ...V) error {
 	if len(vs) == 0 {
@@ -162,6 +164,10 @@ func (s *List[K, V]) Append(k K, vs ...V) error {
 	if err != nil {
 		return err
 	}
+	vs, ok := s.own.copies(vs)
+	if !ok {
+		return s.core.tooDeep(s.info.name)
+	}
 	if s.life != nil {
 		s.trimFor(k, c)
 	}
@@ -169,7 +175,7 @@ func (s *List[K, V]) Append(k K, vs ...V) error {
 	return s.leave()
 }
 
-// Set replaces a key's list; with no elements it is Delete. Errors as Value.Put. O(elements).
+// Set replaces a key's list by copies of elements; with none it is Delete. Errors as Value.Put. O(size of the elements).
 func (s *List[K, V]) Set(k K, vs ...V) error {
 	if len(vs) == 0 {
 		return s.Delete(k)
@@ -177,6 +183,10 @@ func (s *List[K, V]) Set(k K, vs ...V) error {
 	c, _, _, err := s.upsert(k)
 	if err != nil {
 		return err
+	}
+	vs, ok := s.own.copies(vs)
+	if !ok {
+		return s.core.tooDeep(s.info.name)
 	}
 	if *c = (chunks[V]{}); s.life != nil {
 		s.untouch(k, c)
@@ -196,7 +206,7 @@ func (s *List[K, V]) add(k K, c *chunks[V], vs []V) {
 }
 
 // Get yields the elements of a key from first to last, as they were when Get was called; the loop's body may append. The
-// elements must not be modified.
+// elements must not be assigned through.
 func (s *List[K, V]) Get(k K) iter.Seq[V] {
 	if s.life != nil {
 		return s.living(k)

@@ -6,19 +6,19 @@ import (
 	"unsafe"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
-	"github.com/heapstate/heapstate/internal/wire"
 	"github.com/heapstate/heapstate/keygroups"
 )
 
 // Map is a state that holds a map from MK to V for each key. A put costs O(1) whatever the size, after a capture too:
 // each map is a table of the kind the state itself is made of.
 //
-// Values are subject to the rules of Value. With a TTL each entry of a map expires on its own.
+// The rules for values are those of Value. With a TTL each entry of a map expires on its own.
 type Map[K, MK comparable, V any] struct {
 	*keyed[K, inner[MK, V]]
 	sub    keyCodec[MK]
 	maps   *cow.Pool[MK, V] // of the tables inside
-	clone  func(dst, src *V)
+	vals   *owning[V]
+	apart  bool          // see Value
 	within mapSweep[K]   // the map at which the state's clean-up is
 	spare  []pair[MK, V] // room for a loop over a small map; nil while one uses it
 }
@@ -64,84 +64,13 @@ func NewMap[MK comparable, V any, K comparable](in Scope[K], name string, opts .
 	if err != nil {
 		return nil, err
 	}
-	maps := &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), clone: c.clone}
+	maps := &Map[K, MK, V]{keyed: s, sub: sub, maps: m.newPool(in.scope().core.space), vals: c.owns()}
+	maps.apart = s.life != nil || maps.vals.clips() != nil
 	if s.life != nil {
 		s.clean = maps.cleanMaps
 	}
 	s.checked(c.check(), inside[MK, V](maps.subHash))
 	return maps, nil
-}
-
-// mapCodec writes and reads maps as an array of alternating keys and values.
-type mapCodec[MK comparable, V any] struct {
-	sub   keyCodec[MK]
-	value valueCodec[V]
-}
-
-func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
-	return cow.NewPool[MK, V](space, cow.PoolOptions[MK]{
-		Hash: m.sub.hash, Equal: m.sub.equal,
-		References: m.value.clone != nil, Pointers: m.value.pointers || m.sub.pointers,
-		Stamps: m.value.life != nil,
-	})
-}
-
-func (m *mapCodec[MK, V]) append(dst []byte, e *inner[MK, V]) (_ []byte, err error) {
-	f := e.table().Freeze()
-	dst = wire.AppendArrayLen(dst, 2*f.Len())
-	for k, v := range f.All() {
-		if dst, err = m.sub.codec.Append(dst, &k); err != nil {
-			return dst, err
-		}
-		if dst, err = m.value.append(dst, v); err != nil {
-			return dst, err
-		}
-	}
-	return dst, nil
-}
-
-func (m *mapCodec[MK, V]) decoder(space *cow.Space, written *stateInfo, st stamps) (func(*wire.Reader, *inner[MK, V]) error, error) {
-	pool := m.newPool(space)
-	decode, err := m.value.from(written)
-	return func(r *wire.Reader, e *inner[MK, V]) error {
-		n := r.ArrayLen()
-		if n == 0 || n%2 != 0 {
-			r.Fail(fmt.Errorf("a map of %d keys and values", n))
-			return r.Err()
-		}
-		e.at = unsafe.Pointer(cow.NewTableFor(pool, expected[MK, V](uint64(n/2), r.Len())))
-		for range n / 2 {
-			v, err := m.decodeKey(r, e.table(), st)
-			if err != nil {
-				return err
-			}
-			if err := decode(r, v); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, err
-}
-
-// decodeKey reads a key and what comes before its value, and makes room for that.
-func (m *mapCodec[MK, V]) decodeKey(r *wire.Reader, t *cow.Table[MK, V], st stamps) (*V, error) {
-	var k MK
-	if err := m.sub.codec.Decode(r, &k); err != nil {
-		return nil, err
-	}
-	hash := m.sub.hasher.Hash(k)
-	v, inserted, _, err := t.Upsert(hash, k)
-	if err == nil && !inserted {
-		err = fmt.Errorf("a map holds the same key twice")
-	}
-	if err != nil {
-		return nil, err
-	}
-	stamp, err := st.read(r)
-	if st.kept {
-		*t.StampOf(hash, v) = int64(stamp)
-	}
-	return v, err
 }
 
 // subHash returns the hash of a key inside a map.
@@ -166,11 +95,16 @@ func (e *inner[MK, V]) own(space *cow.Space, pool *cow.Pool[MK, V]) *cow.Table[M
 // own makes the map of a key ready to be written.
 func (s *Map[K, MK, V]) own(e *inner[MK, V]) *cow.Table[MK, V] { return e.own(s.core.space, s.maps) }
 
-// Get returns the value of a key in the map of k, and whether there is one. It must not be modified. O(1).
+// Get returns the value of a key in the map of k, and whether there is one. It must not be assigned through. O(1).
 func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
-	if s.life != nil {
-		return s.read(k, mk)
+	if s.apart {
+		return s.getApart(k, mk)
 	}
+	return s.find(k, mk)
+}
+
+// find is Get of values that need nothing more.
+func (s *Map[K, MK, V]) find(k K, mk MK) (v V, ok bool) {
 	if e := s.get(k); e != nil {
 		if p := e.table().Get(s.subHash(mk), mk); p != nil {
 			return *p, true
@@ -179,16 +113,26 @@ func (s *Map[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 	return v, false
 }
 
-// Put sets the value of a key in the map of k. Errors as Value.Put. O(1).
+// getApart is Get of a state with a lifetime, or of values that have slices.
+func (s *Map[K, MK, V]) getApart(k K, mk MK) (v V, ok bool) {
+	if s.life != nil {
+		v, ok = s.read(k, mk)
+	} else {
+		v, ok = s.find(k, mk)
+	}
+	clip(&v, s.vals.clips())
+	return v, ok
+}
+
+// Put sets the value of a key in the map of k to a copy of v. Errors and cost as Value.Put.
 func (s *Map[K, MK, V]) Put(k K, mk MK, v V) error {
 	p, _, err := s.entry(k, mk)
 	if err != nil {
 		return err
 	}
 	*p = v
-	if s.clone != nil { // as in Value.Put
-		t, hash := s.locate(k)
-		t.Get(hash, k).table().Disown(s.subHash(mk), mk)
+	if s.vals != nil && !s.vals.take(p) {
+		return s.core.tooDeep(s.info.name)
 	}
 	return s.leave()
 }
@@ -199,12 +143,11 @@ func (s *Map[K, MK, V]) Update(k K, mk MK, fn func(*V)) error {
 	if err != nil {
 		return err
 	}
-	if !fresh && s.clone != nil {
-		var c V
-		s.clone(&c, p)
-		*p = c
+	if s.vals == nil {
+		fn(p)
+	} else if !s.vals.update(p, fresh, fn) {
+		return s.core.tooDeep(s.info.name)
 	}
-	fn(p)
 	return s.leave()
 }
 
@@ -257,7 +200,7 @@ func (s *Map[K, MK, V]) Len(k K) int {
 }
 
 // Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be
-// modified. O(entries yielded). A small map of values without slices, maps and pointers, about a page of them, is
+// assigned through. O(entries yielded). A small map of values without slices, maps and pointers, about a page of them, is
 // copied for the loop; during a loop over another one writes to the backend copy pages, as after a capture.
 func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) { s.loop(k, yield) }
@@ -279,7 +222,7 @@ func (s *Map[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) iter
 		for k, p := range each {
 			entries := func(yield func(MK, V) bool) {
 				if !ended {
-					p.e.living(p.window)(yield)
+					clipped(p.e.living(p.window), s.vals.clips())(yield)
 				}
 			}
 			if !yield(k, entries) {
@@ -295,13 +238,14 @@ func (s *Map[K, MK, V]) At(snap *Snapshot) (*MapView[K, MK, V], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &MapView[K, MK, V]{viewed: f, hash: s.subHash}, nil
+	return &MapView[K, MK, V]{viewed: f, hash: s.subHash, clips: s.vals.clips()}, nil
 }
 
 // MapView is a Map as it was at a capture; see ValueView.
 type MapView[K, MK comparable, V any] struct {
 	*viewed[K, inner[MK, V]]
-	hash func(MK) uint64
+	hash  func(MK) uint64
+	clips []uintptr // see clip
 }
 
 // Get returns the value of a key in the map of k, and whether there was one.
@@ -313,11 +257,12 @@ func (w *MapView[K, MK, V]) Get(k K, mk MK) (v V, ok bool) {
 	defer release()
 	if p := w.f.get(k); p.e != nil {
 		hash := w.hash(mk)
-		if v := p.e.table().Get(hash, mk); v != nil && p.e.shows(hash, v, p.window) {
-			return *v, true
+		if e := p.e.table().Get(hash, mk); e != nil && p.e.shows(hash, e, p.window) {
+			v, ok = *e, true
+			clip(&v, w.clips)
 		}
 	}
-	return v, false
+	return v, ok
 }
 
 // Entries yields the map of k.
@@ -329,7 +274,7 @@ func (w *MapView[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 		}
 		defer release()
 		if p := w.f.get(k); p.e != nil {
-			p.e.living(p.window)(yield)
+			clipped(p.e.living(p.window), w.clips)(yield)
 		}
 	}
 }
@@ -350,7 +295,7 @@ func (w *MapView[K, MK, V]) inners(each func(func(K, part[inner[MK, V]]) bool)) 
 		}
 		defer l.end()
 		for k, p := range each {
-			if !yield(k, heldEntries(l.hold, p)) {
+			if !yield(k, clipped(heldEntries(l.hold, p), w.clips)) {
 				return
 			}
 		}

@@ -40,7 +40,7 @@ func (s *Map[K, MK, V]) loop(k K, yield func(MK, V) bool) {
 		s.core.guard.leave()
 		return
 	}
-	if s.clone == nil && p.e.table().Len() <= loopBytes/max(1, int(unsafe.Sizeof(pair[MK, V]{}))) {
+	if s.vals == nil && p.e.table().Len() <= loopBytes/max(1, int(unsafe.Sizeof(pair[MK, V]{}))) {
 		pairs := s.copied(p)
 		s.core.guard.leave()
 		defer s.discardCopy(pairs)
@@ -49,7 +49,7 @@ func (s *Map[K, MK, V]) loop(k K, yield func(MK, V) bool) {
 	}
 	view := s.core.space.View()
 	defer view.Release()
-	entries := p.e.living(p.window)
+	entries := clipped(p.e.living(p.window), s.vals.clips())
 	s.core.guard.leave()
 	s.yieldAll(k, m, entries, yield)
 }

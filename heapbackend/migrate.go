@@ -28,7 +28,7 @@ type Migration struct {
 //
 // fn is called once for each value, element or map value of each key group that is read, and again if the group is read
 // again: for several values at once from several goroutines, so it must depend on its argument alone, and must not use
-// the backend. It must neither keep nor modify what it is given; parts of that may be in what it returns, and so may
+// the backend. It must neither keep nor modify what it is given, and returns what is nested at most MaxDepth deep; parts of that may be in what it returns, and so may
 // what the program shares between values, for the state keeps a copy. If it returns an error, or panics, the group is
 // not staged: the error is a *SchemaError with that as its Cause.
 //
@@ -101,10 +101,22 @@ func checkMigrations(version uint64, v reflect.Type, steps []Migration) error {
 }
 
 // from returns what decodes the values of a state that was written as described: of this version, or of an older one
-// from which migrations lead to this. Errors are refusals.
+// from which migrations lead to this. What it decodes is the state's own. It belongs to one goroutine. Errors are refusals.
 func (c *valueCodec[V]) from(written *stateInfo) (func(*wire.Reader, *V) error, error) {
 	if written.version == c.version {
-		return c.reads(written)
+		decode, err := c.reads(written)
+		if c.owner == nil || c.typ != nil && !c.owner.Loose() {
+			return decode, err
+		}
+		return func(r *wire.Reader, v *V) error {
+			err := decode(r, v)
+			if err == nil && c.typ == nil {
+				c.owner.Take(v) // a program's codec may give the same to several
+			} else if err == nil {
+				c.owner.Tidy(v)
+			}
+			return err
+		}, err
 	}
 	if written.version > c.version {
 		return nil, &refusal{fmt.Errorf("version %d is newer than version %d", written.version, c.version),
@@ -125,18 +137,19 @@ func (c *valueCodec[V]) from(written *stateInfo) (func(*wire.Reader, *V) error, 
 	if err != nil {
 		return nil, err
 	}
+	own := c.owns()
 	return func(r *wire.Reader, v *V) error {
 		old, err := decode(r)
 		if err != nil {
 			return err
 		}
-		return c.migrate(steps, old, v)
+		return own.migrate(steps, old, v)
 	}, nil
 }
 
 // migrate takes a value through the steps into *v. What the last returns may be shared with other values or with the
 // program, which the state's own are not: so they become copies.
-func (c *valueCodec[V]) migrate(steps []Migration, old any, v *V) (err error) {
+func (o *owning[V]) migrate(steps []Migration, old any, v *V) (err error) {
 	at := 0
 	defer func() {
 		if p := recover(); p != nil {
@@ -155,12 +168,11 @@ func (c *valueCodec[V]) migrate(steps []Migration, old any, v *V) (err error) {
 			break
 		}
 	}
-	last := old.(*V)
-	if c.clone == nil {
-		*v = *last
-		return nil
+	*v = *old.(*V)
+	if o != nil && !o.take(v) {
+		return fmt.Errorf("%w: what it returned holds more than %d structs, arrays, slices and maps one inside the other, "+
+			"or itself", ErrDepth, MaxDepth)
 	}
-	c.clone(v, last)
 	return nil
 }
 

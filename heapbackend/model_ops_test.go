@@ -16,6 +16,7 @@ func (m *machine[K]) actions() map[string]func(op) {
 		"append": m.append, "set": m.set, "unlist": m.unlist,
 		"mapput": m.mapPut, "mapchange": m.mapChange, "mapremove": m.mapRemove, "unmap": m.unmap,
 		"sum": m.sum, "unsum": m.unsum, "aggregate": m.aggregate, "note": m.note, "denote": m.denote, "merge": m.merge,
+		"move": m.move, "lend": m.lend, "extend": m.extend, "outgrow": m.outgrow, "hold": m.hold,
 		"fill": m.fill, "drain": m.drain, "iterate": m.iterate, "entries": m.entries,
 		"capture": m.capture, "release": m.release, "retain": m.retain, "read": m.background, "check": m.check,
 		"rollback": m.rollback, "restart": m.restart, "rescale": m.rescale, "ghost": m.ghost,
@@ -63,6 +64,7 @@ func (m *machine[K]) changeIn(list []*task[K], o op) {
 	if tk == nil {
 		return
 	}
+	m.recall(tk, "bag "+c)
 	want := tk.want.bags[c]
 	require.NoError(m.t, tk.bags.Update(key, func(b *bag) {
 		require.Equal(m.t, want, *b)
@@ -142,6 +144,7 @@ func (m *machine[K]) mapChangeIn(list []*task[K], o op) {
 		return
 	}
 	mk := strconv.Itoa(o.b)
+	m.recall(tk, "map "+c+mk)
 	want := tk.want.maps[c][mk]
 	require.NoError(m.t, tk.maps.Update(key, mk, func(b *bag) {
 		require.Equal(m.t, want, *b)

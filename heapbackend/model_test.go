@@ -26,6 +26,8 @@ type machine[K comparable] struct {
 	tasks  []*task[K]
 	ghosts []*task[K] // tasks that others were restored from and that go on writing
 	shots  []*shot[K]
+	loans  []loan[K]
+	stale  []bag // was got, and its keys were updated since
 
 	readers sync.WaitGroup
 	mu      sync.Mutex // guards faults
@@ -69,6 +71,7 @@ var opNames = strings.Fields(`
 	append append append set unlist
 	mapput mapput mapchange mapchange mapremove unmap
 	sum sum unsum aggregate aggregate note note denote merge
+	move move lend lend extend outgrow hold hold
 	fill fill drain iterate entries
 	capture capture capture release release retain read read check
 	rollback restart rescale ghost ghost`)
@@ -155,6 +158,7 @@ func program[K comparable](t require.TestingT, key func(int) K, verify bool, ops
 		}
 	}
 	m.check(op{})
+	m.recallAll()
 	m.readers.Wait()
 	require.Empty(t, m.faults)
 	m.end()

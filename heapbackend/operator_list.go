@@ -10,10 +10,12 @@ import (
 // OperatorList is a state that holds a sequence of elements of type V for the task as a whole: what a source reads from,
 // say, and how far it has come. NewSplitList and NewUnionList say what a restore makes of the lists of all tasks.
 //
-// Elements belong to the state once appended, and must not be modified then: replace them with Set.
+// The state keeps its own copies of elements, which never change: replace them with Set. What it yields must not be assigned
+// through.
 type OperatorList[V any] struct {
 	operator
 	codec valueCodec[V]
+	own   *owning[V]
 	list  chunks[V]
 	check *checker // nil without Config.CheckValues
 }
@@ -22,7 +24,7 @@ type OperatorList[V any] struct {
 // after the other by task, are cut into as many runs as there are tasks now, as long as one another or one element longer at
 // the first tasks. With the parallelism unchanged each task gets its own list back.
 //
-// At most one Options may be given, those of the elements; Clone is not used, since elements never change. Errors:
+// At most one Options may be given, those of the elements; Clone is used as by a List. Errors:
 // ErrStateName, ErrStateExists, ErrStateType, ErrConfig (also where the backend's task is not known: see Config.Tasks), and
 // ErrSchema if the restored checkpoint holds the state with another type.
 func NewSplitList[V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*OperatorList[V], error) {
@@ -47,7 +49,7 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	if err != nil {
 		return nil, err
 	}
-	s := &OperatorList[V]{operator: o, codec: values}
+	s := &OperatorList[V]{operator: o, codec: values, own: values.owns()}
 	s.check = c.newChecker(&s.info, values.check(), 1)
 	if err := c.registerOperator(s); err != nil {
 		return nil, err
@@ -55,11 +57,15 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	return s, nil
 }
 
-// Append adds elements to the end of the list. Errors: ErrConcurrent, ErrClosed, and what else made the backend refuse use.
-// O(1) an element; after a capture the first append copies at most 256 elements or about 8 KiB.
+// Append adds copies of elements to the end of the list. Errors: ErrConcurrent, ErrDepth, ErrClosed, and what else made the
+// backend refuse use. O(size of the elements); after a capture the first append copies at most 256 elements or about 8 KiB.
 func (s *OperatorList[V]) Append(vs ...V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
+	}
+	vs, ok := s.own.copies(vs)
+	if !ok {
+		return s.core.tooDeep(s.info.name)
 	}
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
@@ -69,10 +75,14 @@ func (s *OperatorList[V]) Append(vs ...V) error {
 	return err
 }
 
-// Set replaces the list; with no elements it becomes empty. Errors as Append. O(elements).
+// Set replaces the list by copies of elements; with none it becomes empty. Errors as Append. O(size of the elements).
 func (s *OperatorList[V]) Set(vs ...V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
+	}
+	vs, ok := s.own.copies(vs)
+	if !ok {
+		return s.core.tooDeep(s.info.name)
 	}
 	s.list = chunks[V]{}
 	for _, v := range vs {
@@ -99,7 +109,7 @@ func (s *OperatorList[V]) checkAll() error {
 }
 
 // All yields the elements from first to last as they were when the loop began; the loop's body may write. They must not be
-// modified. If the backend refuses use it yields none, and the backend's Err says why.
+// assigned through. If the backend refuses use it yields none, and the backend's Err says why.
 func (s *OperatorList[V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
 		if !s.enter() {
@@ -136,7 +146,7 @@ type OperatorListView[V any] struct {
 	snap *Snapshot
 }
 
-// All yields the elements from first to last. They must not be modified.
+// All yields the elements from first to last. They must not be assigned through.
 func (w *OperatorListView[V]) All() iter.Seq[V] {
 	return heldElements(w.snap.hold, part[chunks[V]]{e: &w.list})
 }

@@ -161,12 +161,13 @@ func TestCheckValuesNamesTheOperatorState(t *testing.T) {
 	b := backend[uint64](t, cfg)
 	list, err := heapbackend.NewSplitList[[]int](b, "lists")
 	require.NoError(t, err)
-	kept := []int{1}
-	require.NoError(t, list.Append(kept))
+	require.NoError(t, list.Append([]int{1}))
 	s := capture(t, b)
 	_, _, err = s.AppendGroup(nil, testM)
 	require.NoError(t, err)
-	kept[0] = 2
+	for got := range list.All() {
+		got[0] = 2
+	}
 	_, _, err = s.AppendGroup(nil, testM)
 	require.ErrorIs(t, err, heapbackend.ErrCheck)
 	require.ErrorContains(t, err, `"lists"`)

@@ -15,7 +15,8 @@ type Codec[V any] interface {
 	// ID names the encoding and its version. It is recorded in every checkpoint; one that was written with another ID is
 	// refused.
 	ID() string
-	// Append appends exactly one msgpack value to dst. The same value must always give the same bytes.
+	// Append appends exactly one msgpack value to dst, from which Decode gives the same value, whatever that holds. The same
+	// value must always give the same bytes.
 	Append(dst []byte, v *V) ([]byte, error)
 	// Decode reads one value from the start of src into *v, which is zero, and returns the rest of src. It must not keep
 	// src, must treat it as hostile, and returns an error rather than panic.
@@ -27,8 +28,8 @@ type Options[V any] struct {
 	// Codec replaces the derived one, which writes what msgpack/v5 would with structs as arrays.
 	Codec Codec[V]
 	// Clone makes *dst a deep copy of *src, for values that hold slices, maps or pointers. Without it a Clone method of V
-	// is used, else a deep copy derived from the type. It is called once for a value after a capture, before the value is
-	// first modified.
+	// is used, else a deep copy derived from the type. It is called when a value enters the state, before the first
+	// Update after a capture, and after an Update that left other references in the value than there were.
 	Clone func(dst, src *V)
 	// Version is that of V, counted by the program from any number on; it is recorded in every checkpoint. Fields of structs
 	// that come, go or move and numbers that grow wider need no new version. It is for what cannot be matched so, or would
@@ -49,7 +50,7 @@ type valueCodec[V any] struct {
 	append   func(dst []byte, v *V) ([]byte, error)
 	decode   func(r *wire.Reader, v *V) error
 	adapt    func(old *codec.Type) (func(r *wire.Reader, v *V) error, error) // of the derived codec: decode for an older type
-	clone    func(dst, src *V)                                               // nil: plain assignment is a deep copy
+	owner    *codec.Owner[V]                                                 // nil: plain assignment is a deep copy
 	pointers bool                                                            // values hold pointers of any kind
 
 	version    uint64
@@ -62,17 +63,20 @@ func newValueCodec[V any](opts []Options[V]) (c valueCodec[V], err error) {
 	if err != nil {
 		return c, err
 	}
-	clone := o.Clone
-	if clone == nil {
-		if clone, err = codec.CloneOf[V](); err != nil {
-			return c, fmt.Errorf("%w: %w; give Options.Clone", ErrStateType, err)
-		}
+	owner, err := codec.OwnerOf(o.Clone, o.Codec == nil)
+	if err != nil {
+		return c, fmt.Errorf("%w: %w; give Options.Clone", ErrStateType, err)
 	}
 	c, err = codingOf(o.Codec)
+	if err == nil && o.Codec == nil {
+		if err = codec.CheckKept[V](); err != nil {
+			err = fmt.Errorf("%w: %w; or give Options.Codec", ErrStateType, err)
+		}
+	}
 	if err = errors.Join(err, checkMigrations(o.Version, reflect.TypeFor[V](), o.Migrations)); err != nil {
 		return c, err
 	}
-	c.clone, c.pointers = clone, !codec.PointerFree[V]()
+	c.owner, c.pointers = owner, !codec.PointerFree[V]()
 	c.version, c.migrations = o.Version, slices.Clone(o.Migrations)
 	c.life, err = newLifetime(o.TTL)
 	return c, err

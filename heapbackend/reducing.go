@@ -7,9 +7,9 @@ import (
 
 // Reducing is a state that holds, for each key, all values that were added to it, reduced to one.
 //
-// The rules for values are those of Value. The reduce function's first argument is the state's: it may change it and
-// return it. A value with slices, maps or pointers is copied before it is reduced into; where that is too much,
-// Aggregating works in place.
+// The rules for values are those of Value. The reduce function's first argument is the state's: it may change it and return
+// it, and keeps nothing of it. It may return its second argument, or what that refers to, but must not change it; the state
+// keeps a copy of what is not the first.
 type Reducing[K comparable, V any] struct {
 	*keyed[K, V]
 	value  *Value[K, V]
@@ -31,7 +31,7 @@ func NewReducing[V any, K comparable](in Scope[K], name string, reduce func(a, b
 }
 
 // Add reduces v into what the state holds for a key, which becomes v itself if that was nothing. If the function panics
-// the backend refuses further use. Errors and cost as Value.Put.
+// the backend refuses further use. Errors and cost as Value.Update.
 func (s *Reducing[K, V]) Add(k K, v V) error {
 	return s.add(k, v, nil)
 }
@@ -42,17 +42,30 @@ func (s *Reducing[K, V]) add(k K, v V, stamp *Timestamp) error {
 	if err != nil {
 		return err
 	}
-	if inserted {
+	if own := s.value.own; own != nil {
+		if !s.addOwn(own, p, v, inserted, fresh) {
+			return s.core.tooDeep(s.info.name)
+		}
+	} else if inserted {
 		*p = v
-		s.restamp(k, stamp)
 	} else {
-		s.value.unshare(p, fresh)
 		*p = s.reduce(*p, v)
 	}
-	if s.value.clone != nil { // as in Value.Put
-		s.disown(k)
+	if inserted {
+		s.restamp(k, stamp)
 	}
 	return s.leave()
+}
+
+// addOwn adds to the entry p of values that hold references. It reports false if the result is nested too deep.
+func (s *Reducing[K, V]) addOwn(own *owning[V], p *V, v V, inserted, fresh bool) bool {
+	if inserted {
+		*p = v
+		return own.take(p)
+	}
+	own.begin(p, fresh)
+	*p = s.reduce(*p, v)
+	return own.end(p)
 }
 
 // Get returns the reduced value of a key, and whether there is one; see Value.Get.
@@ -73,7 +86,9 @@ func (s *Reducing[K, V]) merge(into, from K) error {
 	if p == nil {
 		return s.Delete(from)
 	}
-	if err := s.add(into, *p, &stamp); err != nil {
+	moved := *p
+	clip(&moved, s.value.own.clips())
+	if err := s.add(into, moved, &stamp); err != nil {
 		return err
 	}
 	return s.Delete(from)

@@ -9,12 +9,14 @@ import (
 
 // Value is a state that holds one value of type V for each key.
 //
-// A value that holds slices, maps or pointers belongs to the state once it was given to Put; what Get and All return
-// must not be modified, since snapshots may share it. Update is the way to modify in place: it works on a copy where a
-// snapshot, another key or the program may share the value, which is once after each Put and after each capture.
+// The state keeps its own copy of what Put is given. What Get and All return must not be assigned through, since the state and
+// snapshots share it, but may be appended to and put anywhere. Update is the way to modify in place: it works on a copy where
+// a snapshot may share the value, which is once after each capture. The package's rules for values say more.
 type Value[K comparable, V any] struct {
 	*keyed[K, V]
-	clone func(dst, src *V) // nil when plain assignment is a deep copy
+	own *owning[V] // nil when plain assignment is a deep copy
+	// apart says that Get has more to do than to look up.
+	apart bool
 }
 
 // NewValue registers a value state in a backend or in its Namespaces; K follows from that. At most one Options may be given. Errors: ErrStateName,
@@ -35,20 +37,22 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 		decoder: func(_ *cow.Space, written *stateInfo, _ stamps) (func(*wire.Reader, *V) error, error) {
 			return c.from(written)
 		},
-		refs: c.clone != nil, pointers: c.pointers, life: c.life,
+		refs: c.owner.References(), pointers: c.pointers, life: c.life,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.checked(c.check(), wholeValue[V])
-	return &Value[K, V]{keyed: s, clone: c.clone}, nil
+	own := c.owns()
+	return &Value[K, V]{keyed: s, own: own, apart: s.life != nil || own.clips() != nil}, nil
 }
 
 // Get returns the value of a key, and whether there is one. If the backend refuses use it returns none, and the
-// backend's Err says why. The value must not be modified. O(1), no allocation.
+// backend's Err says why. The value must not be assigned through; it may change with the next Update of the key. O(1), no
+// allocation.
 func (s *Value[K, V]) Get(k K) (v V, ok bool) {
-	if s.life != nil {
-		return s.read(k)
+	if s.apart {
+		return s.getApart(k)
 	}
 	if p := s.get(k); p != nil {
 		return *p, true
@@ -56,52 +60,61 @@ func (s *Value[K, V]) Get(k K) (v V, ok bool) {
 	return v, false
 }
 
-// Put sets the value of a key. Errors: ErrGroup, ErrConcurrent, ErrFull, ErrClosed; each but the last also makes the
-// next capture fail, so that a caller may leave them to it. O(1); after a capture the first write to a page copies it.
+// getApart is Get of a state with a lifetime, or of values that have slices.
+func (s *Value[K, V]) getApart(k K) (v V, ok bool) {
+	if s.life != nil {
+		v, ok = s.read(k)
+	} else if p := s.get(k); p != nil {
+		v, ok = *p, true
+	}
+	clip(&v, s.own.clips())
+	return v, ok
+}
+
+// Put sets the value of a key to a copy of v. Errors: ErrGroup, ErrConcurrent, ErrFull, ErrDepth, ErrClosed; each but the last
+// also makes the next capture fail, so that a caller may leave them to it. O(1), with references O(size of the value); after a
+// capture the first write to a page copies it.
 func (s *Value[K, V]) Put(k K, v V) error {
 	p, _, _, err := s.upsert(k)
 	if err != nil {
 		return err
 	}
 	*p = v
-	if s.clone != nil { // v may refer to what Get returned, or to what the program keeps
-		s.disown(k)
+	if s.own != nil && !s.own.take(p) {
+		return s.core.tooDeep(s.info.name)
 	}
 	err = s.tidy()
 	s.core.guard.leave()
 	return err
 }
 
-// Update calls fn with the value of a key for modification in place, with the zero value if there is none yet. The
-// pointer is valid only during the call, and fn must not use the backend. If fn panics the backend refuses further use.
-// Errors and cost as Put, with one look-up for what would otherwise be a Get and a Put.
+// Update calls fn with the value of a key for modification in place, with the zero value if there is none yet. The pointer,
+// and what it leads to, is fn's only during the call; what fn stores in the value is copied. fn must not use the backend. If
+// it panics the backend refuses further use. Errors as Put. O(1), with one look-up for what would otherwise be a Get and a Put;
+// values with references may be copied, see the package's rules for values.
 func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 	p, _, fresh, err := s.upsert(k)
 	if err != nil {
 		return err
 	}
-	s.unshare(p, fresh)
-	fn(p)
+	if s.own == nil {
+		fn(p)
+	} else if !s.own.update(p, fresh, fn) {
+		return s.core.tooDeep(s.info.name)
+	}
 	err = s.tidy()
 	s.core.guard.leave()
 	return err
 }
 
-// unshare makes a value that is not fresh ready to be written through.
-func (s *Value[K, V]) unshare(p *V, fresh bool) {
-	if !fresh && s.clone != nil {
-		var c V
-		s.clone(&c, p)
-		*p = c
-	}
-}
-
 // All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's
-// body may read and write the state. The values must not be modified.
-func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.each) }
+// body may read and write the state. The values must not be assigned through.
+func (s *Value[K, V]) All() iter.Seq2[K, V] { return values(s.each, s.own.clips()) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.
-func (s *Value[K, V]) InGroup(group int) iter.Seq2[K, V] { return values(s.inGroup(group)) }
+func (s *Value[K, V]) InGroup(group int) iter.Seq2[K, V] {
+	return values(s.inGroup(group), s.own.clips())
+}
 
 // At returns the state as it is in a snapshot, for reading from any goroutine. Errors: ErrReleased, ErrUnknownState if
 // the snapshot was taken before the state was registered, ErrMismatch if it is another backend's.
@@ -110,7 +123,7 @@ func (s *Value[K, V]) At(snap *Snapshot) (*ValueView[K, V], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ValueView[K, V]{f}, nil
+	return &ValueView[K, V]{f, s.own.clips()}, nil
 }
 
 // ValueView is a Value as it was at a capture. It is free to all goroutines until the snapshot's handle is released;
@@ -118,9 +131,10 @@ func (s *Value[K, V]) At(snap *Snapshot) (*ValueView[K, V], error) {
 // or pointers may be read until then too, and no longer: the owner may write to it once no snapshot holds it.
 type ValueView[K comparable, V any] struct {
 	*viewed[K, V]
+	clips []uintptr // see clip
 }
 
-// Get returns the value of a key, and whether there was one. It must not be modified.
+// Get returns the value of a key, and whether there was one. It must not be assigned through.
 func (w *ValueView[K, V]) Get(k K) (v V, ok bool) {
 	release, err := w.snap.hold()
 	if err != nil {
@@ -128,24 +142,27 @@ func (w *ValueView[K, V]) Get(k K) (v V, ok bool) {
 	}
 	defer release()
 	if p := w.f.get(k); p.e != nil {
-		return *p.e, true
+		v, ok = *p.e, true
+		clip(&v, w.clips)
 	}
-	return v, false
+	return v, ok
 }
 
-// All yields every key and value, always in the same order. The values must not be modified.
-func (w *ValueView[K, V]) All() iter.Seq2[K, V] { return values(held(w.snap, w.f.each)) }
+// All yields every key and value, always in the same order. The values must not be assigned through.
+func (w *ValueView[K, V]) All() iter.Seq2[K, V] {
+	return values(held(w.snap, w.f.each), w.clips)
+}
 
 // InGroup is All for the keys of one key group.
 func (w *ValueView[K, V]) InGroup(group int) iter.Seq2[K, V] {
-	return values(held(w.snap, w.f.inGroup(group)))
+	return values(held(w.snap, w.f.inGroup(group)), w.clips)
 }
 
 // values turns entries that are there whole or not at all into values.
-func values[K, V any](each func(func(K, part[V]) bool)) iter.Seq2[K, V] {
-	return func(yield func(K, V) bool) {
+func values[K, V any](each func(func(K, part[V]) bool), clips []uintptr) iter.Seq2[K, V] {
+	return clipped(func(yield func(K, V) bool) {
 		each(func(k K, p part[V]) bool { return yield(k, *p.e) })
-	}
+	}, clips)
 }
 
 // copies turns pointers into values.

@@ -278,3 +278,28 @@ func readOne(r *wire.Reader, which byte) int {
 	}
 	return 0
 }
+
+func TestPassTakesOneValueOfAnyDepth(t *testing.T) {
+	for name, in := range map[string]string{
+		"scalar": "\x01", "string": "\xa3abc", "array": "\x92\x91\x01\xa1x", "map": "\x82\x01\xc0\x02\x90", "nil": "\xc0",
+		"deep": strings.Repeat("\x91", 100_000) + "\x01", "deep map": strings.Repeat("\x81\x01", 100_000) + "\x01",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := wire.NewReader([]byte(in + "\x07"))
+			r.Pass()
+			require.NoError(t, r.Err())
+			require.Equal(t, uint64(7), r.Uint())
+			for end := range min(len(in), 50) {
+				r.Reset([]byte(in[:end]))
+				r.Pass()
+				require.ErrorIs(t, r.Err(), wire.ErrTruncated)
+			}
+		})
+	}
+	r := wire.NewReader([]byte("\x92\xc1"))
+	r.Pass()
+	require.ErrorIs(t, r.Err(), wire.ErrTruncated, "two values in one byte")
+	r.Reset([]byte("\x91\xc1"))
+	r.Pass()
+	require.ErrorIs(t, r.Err(), wire.ErrType)
+}

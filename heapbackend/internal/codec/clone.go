@@ -4,48 +4,12 @@ import (
 	"fmt"
 	"reflect"
 	"time"
-	"unsafe"
 )
 
 // PointerFree reports whether a V holds no pointer of any kind: no string,
 // slice, map or pointer. The collector never scans memory that holds only such
 // values.
 func PointerFree[V any]() bool { return pointerFree(reflect.TypeFor[V]()) }
-
-// CloneOf returns a function that makes *dst, whatever it holds, a deep copy of
-// *src: nothing that can be written through the one shows in the other. Strings
-// are shared. It is nil when plain assignment is such a copy already. A Clone
-// method of V, or of a type inside V, that returns its own type is used where
-// there is one; else slices, maps and pointers are copied, nil as nil and empty
-// as empty, slices without spare capacity. The function is safe for concurrent
-// use with different dst.
-//
-// Nothing is left out, however deep a value is nested. What a value holds twice
-// is copied twice, as it is written twice, except in a value whose references
-// lead further than any that can be encoded, as those of a cyclic one do: its
-// copy has the shape it has.
-//
-// The error is ErrType, naming the part that cannot be copied.
-func CloneOf[V any]() (clone func(dst, src *V), err error) {
-	rt := reflect.TypeFor[V]()
-	d := cloneDeriver{seen: map[cloneKey]*cloner{}}
-	c, err := d.derive(rt, rootPath(rt), false, 0)
-	if err != nil || c == nil {
-		return nil, err
-	}
-	if _, ok := any((*V)(nil)).(interface{ Clone() V }); ok && !nilable(rt) {
-		return func(dst, src *V) { *dst = any(src).(interface{ Clone() V }).Clone() }, nil
-	}
-	return func(dst, src *V) {
-		*dst = *src
-		state := cloning{}
-		c.unshare(&state, unsafe.Pointer(dst), 0)
-		if state.tooDeep {
-			*dst = *src
-			c.unshareGraph(unsafe.Pointer(dst))
-		}
-	}, nil
-}
 
 // cloneDeriver derives the cloners of one root type.
 type cloneDeriver struct {
@@ -99,7 +63,7 @@ func hides(rt reflect.Type, path string) bool {
 	}
 	if rt.Kind() == reflect.Struct {
 		for i := range rt.NumField() {
-			if f := rt.Field(i); !f.IsExported() && !f.Anonymous {
+			if f := rt.Field(i); !f.IsExported() && !f.Anonymous && f.Name != "_" {
 				return true
 			}
 		}

@@ -16,11 +16,11 @@ import (
 )
 
 func cloneOf[V any](t *testing.T, src V) V {
-	clone, err := codec.CloneOf[V]()
+	o, err := codec.OwnerOf[V](nil, false)
 	require.NoError(t, err)
-	require.NotNil(t, clone)
-	var dst V
-	clone(&dst, &src)
+	require.True(t, o.References())
+	dst := src
+	o.Take(&dst)
 	return dst
 }
 
@@ -39,9 +39,9 @@ func TestPlainCopiesNeedNoClone(t *testing.T) {
 }
 
 func plain[V any](t *testing.T) {
-	clone, err := codec.CloneOf[V]()
+	o, err := codec.OwnerOf[V](nil, false)
 	require.NoError(t, err)
-	require.Nil(t, clone)
+	require.Nil(t, o)
 }
 
 // cloned has a Clone method nobody needs.
@@ -195,7 +195,7 @@ func TestWhatCannotBeClonedIsRefused(t *testing.T) {
 }
 
 func cloneErr[V any]() error {
-	_, err := codec.CloneOf[V]()
+	_, err := codec.OwnerOf[V](nil, true)
 	return err
 }
 

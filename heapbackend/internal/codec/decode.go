@@ -116,7 +116,7 @@ func (o *op) decode(r *wire.Reader, f unsafe.Pointer, depth int) {
 	switch o.kind {
 	case opBytes:
 		if !r.IsNil() {
-			*(*[]byte)(f) = append([]byte{}, r.Bytes()...)
+			*(*[]byte)(f) = exactly(r.Bytes())
 		}
 	case opPointer:
 		if !r.IsNil() {
@@ -145,6 +145,13 @@ func (o *op) decode(r *wire.Reader, f unsafe.Pointer, depth int) {
 	case opOpaque:
 		o.ref.opaque.decode(r, f)
 	}
+}
+
+// exactly returns a copy without spare capacity.
+func exactly(b []byte) []byte {
+	c := make([]byte, len(b))
+	copy(c, b)
+	return c
 }
 
 func (n *node) decodeSlice(r *wire.Reader, s *sliceHeader, depth int) {

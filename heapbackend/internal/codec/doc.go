@@ -50,6 +50,13 @@
 // Keys of states are written as what they are made of, by ForKey: tags and
 // methods are for values only, as keys that differ must have bytes that differ.
 //
+// # Owning
+//
+// An Owner makes values those of who keeps them: it copies what they refer to, as
+// far as others may hold it, and brings them to what they would be if they had been
+// written and read back. CheckKept refuses the types of which some values cannot be
+// read back as they were, which For takes: older programs wrote them.
+//
 // # Reading
 //
 // Bytes are hostile: an integer that does not fit, a struct, array or byte array
@@ -62,7 +69,7 @@
 //
 // # Concurrency and cost
 //
-// A Codec, a Type and a clone function are immutable and free to all. Deriving
+// A Codec, a Type and an Owner are immutable and free to all. Deriving
 // uses reflect; running uses it only to allocate and for maps. Pointer-free
 // values are written and read without allocation.
 //

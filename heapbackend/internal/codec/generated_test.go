@@ -142,6 +142,7 @@ func TestGeneratedTypes(t *testing.T) {
 		require.Equal(t, v.Elem().Interface(), back.Elem().Interface())
 
 		checkClone(t, n, v, got)
+		checkOwner(t, n, v, got)
 		checkSchema(t, n.schema)
 		checkDamaged(t, n, got)
 	})

@@ -60,6 +60,31 @@ func (s *cloning) descend(depth int) bool {
 	return !s.tooDeep
 }
 
+// renew replaces what the value at p refers to by copies. It reports false if that
+// leads further than any value that can be encoded does; then *p is to be assigned
+// again.
+func (c *cloner) renew(p unsafe.Pointer) bool {
+	s := cloning{}
+	c.unshare(&s, p, 0)
+	return !s.tooDeep
+}
+
+// renewSlice is renew for a slice of what needs no copying. A roomy copy has room
+// to grow, as far as the slice has.
+func (c *cloner) renewSlice(p unsafe.Pointer, roomy bool) {
+	s := (*sliceHeader)(p)
+	if s.ptr == nil {
+		return
+	}
+	size := s.len
+	if roomy {
+		size = roomOf(*s)
+	}
+	fresh := reflect.MakeSlice(c.rt, s.len, size)
+	reflect.Copy(fresh, c.at(p))
+	*s = sliceHeader{ptr: fresh.UnsafePointer(), len: s.len, cap: size}
+}
+
 // unshareGraph is unshare for values of any depth, and for cyclic ones.
 func (c *cloner) unshareGraph(p unsafe.Pointer) {
 	s := cloning{copies: map[original]reflect.Value{}}
