@@ -79,8 +79,9 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 }
 
 func (s *keyed[K, E]) newPool(space *cow.Space) *cow.Pool[K, E] {
+	keys := s.keys // a copy: entries that others adopt may go on to refer to the pools of the space, and not to the state
 	return cow.NewPool[K, E](space, cow.PoolOptions[K]{
-		Hash: s.keys.hash, Equal: s.keys.equal,
+		Hash: keys.hash, Equal: keys.equal,
 		References: s.layout.refs, Pointers: s.layout.pointers || s.keys.pointers,
 		Stamps: s.entriesStamped(),
 	})
@@ -150,7 +151,7 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 		err = s.index.inserted(s.groupOf(k), k)
 	}
 	if err != nil {
-		return nil, false, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+		return nil, false, false, s.core.full(s.info.name, err)
 	}
 	if s.life != nil && s.renew(t, hash, k, e, inserted) {
 		return e, true, true, nil
@@ -227,7 +228,7 @@ func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
 		return
 	}
 	view := s.core.space.View()
-	defer view.Release()
+	defer s.core.ended(view)
 	f := s.view()
 	s.core.guard.leave()
 	f.each(yield)
@@ -244,7 +245,7 @@ func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
 			return
 		}
 		view := s.core.space.View()
-		defer view.Release()
+		defer s.core.ended(view)
 		f := s.viewOf(keygroups.Range{First: group, End: group + 1})
 		s.core.guard.leave()
 		f.each(yield)
@@ -264,7 +265,8 @@ func (s *keyed[K, E]) held() (index any, release func()) {
 		return nil, func() {}
 	}
 	defer s.core.guard.leave()
-	return s.index, s.core.space.View().Release
+	view := s.core.space.View()
+	return s.index, func() { s.core.ended(view) }
 }
 
 // decodedGroup is a group that was decoded: its table and its part of the index.
@@ -308,6 +310,7 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
 	}
 	space := cow.NewSpace()
+	defer space.Close() // tables inside entries go on to refer to it, and to the pools of it
 	st := s.stampsOf(written)
 	decode, err := s.layout.decoder(space, written, st)
 	if err != nil {

@@ -154,7 +154,8 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 		return nil, fmt.Errorf("%w: group %d, the snapshot holds %v", ErrGroup, group, snap.cfg.Range)
 	}
 	if c.cfg.isOperator(group) && !c.cfg.samePlace(snap.cfg) {
-		// Adopting pins the whole snapshot. For what may be a few elements of another task's that is too much.
+		// Adopting makes the other backend copy all that the snapshot sees once more. For what may be a few elements of
+		// another task's that is too much.
 		block, _, err := snap.AppendGroup(nil, group)
 		if err != nil {
 			return nil, err

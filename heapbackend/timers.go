@@ -226,7 +226,7 @@ func (s *Timers[K]) viewed(loop func(*frozenTimers[K], func(K, Timestamp) bool))
 			return
 		}
 		view := s.core.space.View()
-		defer view.Release()
+		defer s.core.ended(view)
 		f := s.view()
 		s.core.guard.leave()
 		loop(f, yield)
