@@ -3,6 +3,7 @@
 package heapbackend_test
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -22,32 +23,58 @@ func TestTwoGoroutinesNeverHangNorPanic(t *testing.T) {
 	if runtime.GOMAXPROCS(0) < 2 {
 		t.Skip("one goroutine runs at a time")
 	}
-	ops := map[string]func(x trio, k uint64) error{
-		"Value.Put":    func(x trio, k uint64) error { return x.v.Put(k, 1) },
-		"Value.Update": func(x trio, k uint64) error { return x.v.Update(k%7, func(n *int) { *n++ }) },
-		"Value.Delete": func(x trio, k uint64) error {
-			if err := x.v.Put(k%50, 1); err != nil {
-				return err
-			}
-			return x.v.Delete(k % 31)
+	ops := map[string]func(x trio, timers *heapbackend.Timers[uint64]) func(k uint64) error{
+		"Value.Put": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error { return x.v.Put(k, 1) }
 		},
-		"Map.Put": func(x trio, k uint64) error { return x.m.Put(k%5, "a", 1) },
-		"Map.Get": func(x trio, k uint64) error { x.m.Get(k%5, "a"); return x.m.Put(k, "a", 1) },
+		"Value.Update": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error { return x.v.Update(k%7, func(n *int) { *n++ }) }
+		},
+		"Value.Delete": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error { return errors.Join(x.v.Put(k%50, 1), x.v.Delete(k%31)) }
+		},
+		"Map.Put": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error { return x.m.Put(k%5, "a", 1) }
+		},
+		"Map.Get": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error { x.m.Get(k%5, "a"); return x.m.Put(k, "a", 1) }
+		},
+		"List.Append": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error { return x.l.Append(k%5, 1) }
+		},
+		"Timers": func(x trio, timers *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error {
+				at := heapbackend.Timestamp(k * 7919 % 1000)
+				return errors.Join(timers.Register(k, at), timers.Delete(k/2, at/2))
+			}
+		},
+		"Capture": func(x trio, _ *heapbackend.Timers[uint64]) func(uint64) error {
+			return func(k uint64) error {
+				s, err := x.b.Capture()
+				if err == nil {
+					s.Release()
+				}
+				return errors.Join(err, x.v.Put(k, 1))
+			}
+		},
 	}
-	trials := 1000
+	trials := 300
 	if testing.Short() {
-		trials = 100
+		trials = 50
 	}
 	for name, op := range ops {
 		t.Run(name, func(t *testing.T) {
 			for trial := range trials {
-				together(t, newTrio(t, part(0, 8)), trial, op)
+				x := newTrio(t, whole())
+				timers, err := heapbackend.NewTimers(x.b, "t", heapbackend.EventTime)
+				require.NoError(t, err)
+				together(t, x, trial, op(x, timers))
 			}
 		})
 	}
 }
 
-func together(t *testing.T, x trio, trial int, op func(x trio, k uint64) error) {
+func together(t *testing.T, x trio, trial int, op func(k uint64) error) {
 	errs := make(chan error, 2)
 	var ready atomic.Int32
 	var both sync.WaitGroup
@@ -61,7 +88,7 @@ func together(t *testing.T, x trio, trial int, op func(x trio, k uint64) error) 
 			for ready.Add(1); ready.Load() < 2; { // busy, so that both begin at once
 			}
 			for i := range uint64(500) {
-				if err := op(x, i*2+g); err != nil {
+				if err := op(i*2 + g); err != nil {
 					errs <- err
 					return
 				}

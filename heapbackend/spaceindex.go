@@ -99,8 +99,11 @@ func (x *spaceIndex[K, N]) removed(group int, k NamespacedKey[K, N]) {
 		t.Delete(hash, k.Key)
 		return
 	}
-	// Upsert of a key that is present takes no room and cannot fail.
-	set, _, _, _ = t.Upsert(hash, k.Key)
+	// Upsert of a key that is present takes no room; it fails only where a second goroutine writes.
+	set, _, _, err := t.Upsert(hash, k.Key)
+	if err != nil {
+		return
+	}
 	gone := k.Namespace
 	if x.spaces.same(set.first, gone) {
 		for n := range set.more.keys {

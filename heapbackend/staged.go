@@ -217,11 +217,12 @@ func (s *Staged) carry(g carriedGroup) error {
 // that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another backend or installed
 // before and for operator state of checkpoints of different parallelism, ErrGroup for one staged twice, ErrReleased,
 // ErrSchema, ErrConcurrent, ErrClosed.
-func (c *core) Install(staged []*Staged) error {
+func (c *core) Install(staged []*Staged) (err error) {
 	if !c.guard.enter() {
 		return c.guard.refused()
 	}
 	defer c.guard.leave()
+	defer c.guard.rescue(&err)
 	seen, err := c.checkStaged(staged)
 	if err != nil {
 		return err

@@ -145,6 +145,45 @@ func TestIdlePagesKeepNothingAlive(t *testing.T) {
 	}
 }
 
+// TestAnAdoptedViewStaysWhatItIs lets the space it is of, and the one that adopted it, go on writing after its release.
+func TestAnAdoptedViewStaysWhatItIs(t *testing.T) {
+	const n = 5000
+	giver, taker := &machine{hash: mix}, &machine{hash: mix}
+	giver.fresh()
+	taker.fresh()
+	put := func(m *machine, v uint64) {
+		for k := range uint64(n) {
+			p, _, _, err := m.table.Upsert(mix(k), k)
+			require.NoError(t, err)
+			p[0] = v
+		}
+	}
+	all := func(m *machine, v uint64) {
+		require.Equal(t, n, m.table.Len())
+		for k := range uint64(n) {
+			require.Equal(t, v, m.table.Get(mix(k), k)[0])
+		}
+	}
+	put(giver, 1)
+	view := giver.space.Capture()
+	require.True(t, taker.space.Adopt(view))
+	taker.table.Adopt(giver.table.Freeze())
+	put(giver, 2) // while the view lives: the pages it sees wait for its end
+	giver.space.Capture().Release()
+	view.Release()
+	for v := uint64(3); v < 6; v++ { // and are not used again after it
+		put(giver, v)
+		all(taker, 1)
+		all(giver, v)
+		giver.space.Capture().Release()
+	}
+	put(taker, 7)
+	all(giver, 5)
+	all(taker, 7)
+	require.Zero(t, taker.pool.idle, "what was adopted is the collector's")
+	require.False(t, taker.space.Adopt(view), "a view that was released")
+}
+
 // TestPagesOfKeysThatAgreeInEveryBitAreSeenByTheCollector fills pages of every size, whose types are made as they are needed.
 func TestPagesOfKeysThatAgreeInEveryBitAreSeenByTheCollector(t *testing.T) {
 	for _, stamps := range []bool{false, true} {
