@@ -161,14 +161,14 @@ func TestARestoreFromBytesKeepsNothingBesideItsMaps(t *testing.T) {
 	full := heap() - before
 	into := newTrio(t, whole())
 	restore(t, into.b, s, decoded)
-	require.Less(t, heap()-before-full, full+full/10)
+	require.Less(t, heap()-before-full, full+full/4+64<<10)
 	require.Equal(t, 3000, into.m.Len(keyIn(t, 0, 0)))
 	require.Equal(t, testM, from.m.Keys())
 	s.Release()
 }
 
 // idleBound is what a backend may keep beyond its state, and what a state without entries takes.
-const idleBound = 4 << 20
+const idleBound = 2 << 20
 
 func TestDeletedValuesAreNotKept(t *testing.T) {
 	const n = 1000
@@ -216,12 +216,12 @@ func TestPagesOfDeletedBigValuesAreNotKept(t *testing.T) {
 func TestEmptiedStatesShareWhatTheyKeep(t *testing.T) {
 	b := backend[uint64](t, whole())
 	before := heap()
-	for i := range 50 {
+	for i := range 25 {
 		v := valueOf[uint64](t, b, string(rune('A'+i)))
-		for k := range uint64(20_000) {
+		for k := range uint64(10_000) {
 			require.NoError(t, v.Put(k, k))
 		}
-		for k := range uint64(20_000) {
+		for k := range uint64(10_000) {
 			require.NoError(t, v.Delete(k))
 		}
 	}
@@ -234,7 +234,7 @@ func TestALoopThatWritesKeepsNoCopy(t *testing.T) {
 	b := backend[uint64](t, whole())
 	v := valueOf[uint64](t, b, "v")
 	before := heap()
-	const n = 500_000
+	const n = 250_000
 	for k := range uint64(n) {
 		require.NoError(t, v.Put(k, k))
 	}
