@@ -33,8 +33,8 @@ func (g *guard) leave() {
 	}
 }
 
-// intruded is told that an operation found at its end that it was not alone: another has ended meanwhile, or failed, which
-// has a reason already.
+// intruded is told that an operation found at its end that it was not alone: another has ended meanwhile, or failed,
+// which has a reason already.
 func (g *guard) intruded() {
 	if g.failed() == nil {
 		g.fail(ErrConcurrent)
@@ -44,7 +44,8 @@ func (g *guard) intruded() {
 // torn is told that state was found as no single goroutine leaves it.
 func (g *guard) torn(cause any) { g.fail(fmt.Errorf("%w: %v", ErrConcurrent, cause)) }
 
-// teller returns what calls torn, for those whom adopters of the backend's state may keep alive longer than the backend.
+// teller returns what calls torn, for those whom adopters of the backend's state may keep alive longer than the
+// backend.
 func (g *guard) teller() func(cause any) {
 	w := weak.Make(g)
 	return func(cause any) {

@@ -9,8 +9,9 @@ import (
 	"github.com/heapstate/heapstate/heapbackend"
 )
 
-// BenchmarkLoopAfterRollbacks times a loop over one entry of a map in a backend that has rolled back to own snapshots that
-// often. The bound: the same time and bytes at any number (it was 0.2 us after one rollback and 1 ms after 10,000).
+// BenchmarkLoopAfterRollbacks times a loop over one entry of a map in a backend that has rolled back to own snapshots
+// that often. The bound: the same time and bytes at any number (it was 0.2 us after one rollback and 1 ms after
+// 10,000).
 func BenchmarkLoopAfterRollbacks(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("rollbacks=%d", n), func(b *testing.B) {
@@ -62,8 +63,8 @@ func takeOver(b *testing.B, into heapbackend.AnyBackend, s *heapbackend.Snapshot
 	require.NoError(b, into.Install(staged))
 }
 
-// BenchmarkLoopThatWrites times writing every entry from a loop over all, which copies every page. What it copied is given
-// back at the loop's end, beyond a spare of 1 MiB: the price is the time for fresh pages in the next loop.
+// BenchmarkLoopThatWrites times writing every entry from a loop over all, which copies every page. What it copied is
+// given back at the loop's end, beyond a spare of 1 MiB: the price is the time for fresh pages in the next loop.
 func BenchmarkLoopThatWrites(b *testing.B) {
 	const n = 200_000
 	_, v := newTotals[uint64](b)

@@ -9,8 +9,8 @@ import (
 	"github.com/heapstate/heapstate/heapbackend"
 )
 
-// requireHeapFlat requires that rounds of something leave no more behind than what they work on takes: the heap after all
-// rounds is about what it was after the first few.
+// requireHeapFlat requires that rounds of something leave no more behind than what they work on takes: the heap after
+// all rounds is about what it was after the first few.
 func requireHeapFlat(t *testing.T, rounds int, round func(i int)) {
 	t.Helper()
 	if testing.Short() {

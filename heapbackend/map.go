@@ -35,8 +35,8 @@ type inner[MK comparable, V any] struct {
 	epoch uint64
 }
 
-// table returns the table. There is one in every entry, but in one that a second goroutine is just making, which reads as
-// empty.
+// table returns the table. There is one in every entry, but in one that a second goroutine is just making, which reads
+// as empty.
 func (e *inner[MK, V]) table() *cow.Table[MK, V] {
 	if e.at == nil {
 		return new(cow.Table[MK, V])

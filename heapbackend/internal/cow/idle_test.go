@@ -184,7 +184,8 @@ func TestAnAdoptedViewStaysWhatItIs(t *testing.T) {
 	require.False(t, taker.space.Adopt(view), "a view that was released")
 }
 
-// TestPagesOfKeysThatAgreeInEveryBitAreSeenByTheCollector fills pages of every size, whose types are made as they are needed.
+// TestPagesOfKeysThatAgreeInEveryBitAreSeenByTheCollector fills pages of every size, whose types are made as they are
+// needed.
 func TestPagesOfKeysThatAgreeInEveryBitAreSeenByTheCollector(t *testing.T) {
 	for _, stamps := range []bool{false, true} {
 		table := NewTable(NewPool[uint64, *[64]byte](NewSpace(), PoolOptions[uint64]{

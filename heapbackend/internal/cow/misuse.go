@@ -17,9 +17,9 @@ func (t torn) Error() string { return string(t) }
 // noSlot is the slot that place returns when it was told that there is one, and there is not.
 const noSlot = ^uint64(0)
 
-// rescue is deferred by the parts of operations that change pages and directories: rarely enough not to be felt by those
-// that read, and write in place. A table that two goroutines use shows itself as an index out of range there, a nil page, or
-// a full one that was counted as free. That ends the operation, and the space is told.
+// rescue is deferred by the parts of operations that change pages and directories: rarely enough not to be felt by
+// those that read, and write in place. A table that two goroutines use shows itself as an index out of range there, a
+// nil page, or a full one that was counted as free. That ends the operation, and the space is told.
 func (s *Space) rescue(err *error) {
 	cause := recover()
 	switch cause.(type) {

@@ -68,8 +68,8 @@ var wear = map[string]func(w *worn){
 	},
 }
 
-// TestATornTableEndsEveryOperation lets every operation meet every kind of wear: none goes on for ever, none panics, and no
-// insert that found no room says that it did.
+// TestATornTableEndsEveryOperation lets every operation meet every kind of wear: none goes on for ever, none panics,
+// and no insert that found no room says that it did.
 func TestATornTableEndsEveryOperation(t *testing.T) {
 	for name, tear := range wear {
 		t.Run(name, func(t *testing.T) {

@@ -29,8 +29,8 @@ func mix(k uint64) uint64 {
 // fat is a value large enough that pages split at few entries.
 type fat [24]uint64
 
-// machine is tables beside plain maps with full copies. One table is worked on, the others wait; each has a space of its
-// own, and all adopt from each other.
+// machine is tables beside plain maps with full copies. One table is worked on, the others wait; each has a space of
+// its own, and all adopt from each other.
 type machine struct {
 	side
 	hash func(uint64) uint64
