@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"weak"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/keygroups"
@@ -87,8 +88,13 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 	b := &Backend[K]{hasher: h, keys: keys}
 	b.core = core{cfg: cfg, space: cow.NewSpace(), byName: map[string]int{}, keyType: h.Type()}
 	b.space.OnMisuse(b.guard.teller())
-	// What adopted from this backend may go on to refer to its space: a backend that is forgotten must not stay there.
-	runtime.AddCleanup(b, (*cow.Space).Close, b.space)
+	// What adopted from this backend may go on to refer to its space: of a backend that is forgotten nothing else must
+	// stay.
+	runtime.AddCleanup(b, func(space weak.Pointer[cow.Space]) {
+		if s := space.Value(); s != nil {
+			s.Close()
+		}
+	}, weak.Make(b.space))
 	b.of = scopeOf[K]{core: &b.core, keys: keys, keyType: b.keyType}
 	return b, nil
 }

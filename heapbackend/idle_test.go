@@ -148,6 +148,44 @@ func TestAChainOfRestoresLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+// TestForgottenBackendsOfEveryKindAreCollected is the chain for states whose keys or pools could refer to a backend.
+func TestForgottenBackendsOfEveryKindAreCollected(t *testing.T) {
+	var b *heapbackend.Backend[uint64]
+	var counts *heapbackend.Value[heapbackend.NamespacedKey[uint64, int], int]
+	var m *heapbackend.Map[uint64, string, int]
+	next := func() {
+		b = backend[uint64](t, whole())
+		windows, err := heapbackend.NamespacesOf[int](b)
+		require.NoError(t, err)
+		counts, err = heapbackend.NewValue[int](windows, "counts")
+		require.NoError(t, err)
+		rules, err := heapbackend.NewBroadcast[string, int](b, "rules")
+		require.NoError(t, err)
+		require.NoError(t, rules.Put("a", 1))
+		m = mapOf[string, int](t, b, "m")
+	}
+	next()
+	for k := range uint64(100) {
+		for window := range 3 {
+			require.NoError(t, counts.Put(heapbackend.In(k, window), 1))
+		}
+		require.NoError(t, m.Put(k, "a", 1))
+	}
+	requireHeapFlat(t, 1000, func(i int) {
+		for k := range uint64(10) {
+			k = (k*7 + uint64(i)) % 100
+			require.NoError(t, counts.Put(heapbackend.In(k, i%3), 1))
+			require.NoError(t, m.Put(k, "a", 1))
+		}
+		s := capture(t, b)
+		next()
+		restore(t, b, s, adopted)
+		s.Release()
+	})
+	require.Equal(t, 300, counts.Keys())
+	require.Equal(t, 100, m.Keys())
+}
+
 // TestARestoreFromBytesKeepsNothingBesideItsMaps restores maps whose tables grow while they are read.
 func TestARestoreFromBytesKeepsNothingBesideItsMaps(t *testing.T) {
 	before := heap()
