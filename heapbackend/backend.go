@@ -1,7 +1,10 @@
 package heapbackend
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
+	"weak"
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/keygroups"
@@ -87,6 +90,14 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 	}
 	b := &Backend[K]{hasher: h, keys: keys}
 	b.core = core{cfg: cfg, space: cow.NewSpace(), byName: map[string]int{}, keyType: h.Type()}
+	b.space.OnMisuse(b.guard.teller())
+	// What adopted from this backend may go on to refer to its space: of a backend that is forgotten nothing else must
+	// stay.
+	runtime.AddCleanup(b, func(space weak.Pointer[cow.Space]) {
+		if s := space.Value(); s != nil {
+			s.Close()
+		}
+	}, weak.Make(b.space))
 	b.of = scopeOf[K]{core: &b.core, keys: keys, keyType: b.keyType}
 	return b, nil
 }
@@ -183,6 +194,23 @@ func (c *core) Close() error {
 		c.space.Close()
 	}
 	return nil
+}
+
+// ended ends a loop over a view of the backend, and gives back what was kept for it. Owner only.
+func (c *core) ended(view *cow.View) {
+	view.Release()
+	if c.guard.enter() {
+		c.space.Hear()
+		c.guard.leave()
+	}
+}
+
+// full is the failure of a write to a state whose table refused it.
+func (c *core) full(state string, err error) error {
+	if errors.Is(err, cow.ErrTorn) {
+		return c.guard.fail(fmt.Errorf("%w: state %q: %w", ErrConcurrent, state, err))
+	}
+	return c.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, state, err))
 }
 
 // lookup returns the registered state of that name, nil if there is none, and its index.

@@ -70,7 +70,7 @@ func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 	}
 	p, _, _, err := s.table.Upsert(s.hash(mk), mk)
 	if err != nil {
-		return s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+		return s.core.full(s.info.name, err)
 	}
 	*p = v
 	if s.own != nil && !s.own.take(p) {
@@ -114,7 +114,7 @@ func (s *Broadcast[MK, V]) All() iter.Seq2[MK, V] {
 			return
 		}
 		view := s.core.space.View()
-		defer view.Release()
+		defer s.core.ended(view)
 		f := s.table.Freeze()
 		s.core.guard.leave()
 		copies(f.All())(yield)

@@ -20,7 +20,7 @@ type carriedGroup struct {
 	group   int
 	n       uint64
 	records []byte
-	from    frozen // of an adopted snapshot, whose view the space has pinned; the group alone
+	from    frozen // of an adopted snapshot, whose pages are not used again; the group alone
 }
 
 // carriedFrom returns one group of a frozen state for carrying; of one that was carried already, what it was carried as,

@@ -203,3 +203,34 @@ func (f *frozenKeyed[K, E]) appendStamped(dst []byte, i int) ([]byte, error) {
 	}
 	return dst, nil
 }
+
+// each yields every entry of a view of the state taken when the loop begins, so that the loop's body may write.
+func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
+	if !s.core.guard.enter() {
+		s.core.guard.refused()
+		return
+	}
+	view := s.core.space.View()
+	defer s.core.ended(view)
+	f := s.view()
+	s.core.guard.leave()
+	f.each(yield)
+}
+
+// inGroup is each for the entries of one key group.
+func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
+	return func(yield func(K, part[E]) bool) {
+		if !s.core.cfg.Range.Contains(group) {
+			return
+		}
+		if !s.core.guard.enter() {
+			s.core.guard.refused()
+			return
+		}
+		view := s.core.space.View()
+		defer s.core.ended(view)
+		f := s.viewOf(keygroups.Range{First: group, End: group + 1})
+		s.core.guard.leave()
+		f.each(yield)
+	}
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/heapstate/heapstate/heapbackend/internal/cow"
 	"github.com/heapstate/heapstate/internal/wire"
-	"github.com/heapstate/heapstate/keygroups"
 )
 
 // keyed is what every kind of state is made of: for each key group a table from key to entry. The kinds differ in what
@@ -85,8 +84,9 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 }
 
 func (s *keyed[K, E]) newPool(space *cow.Space) *cow.Pool[K, E] {
+	keys := s.keys // a copy: entries that others adopt may go on to refer to the pools of the space, and not to the state
 	return cow.NewPool[K, E](space, cow.PoolOptions[K]{
-		Hash: s.keys.hash, Equal: s.keys.equal,
+		Hash: keys.hash, Equal: keys.equal,
 		References: s.layout.refs, Pointers: s.layout.pointers || s.keys.pointers,
 		Stamps: s.entriesStamped(),
 	})
@@ -156,7 +156,7 @@ func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 		err = s.index.inserted(s.groupOf(k), k)
 	}
 	if err != nil {
-		return nil, false, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+		return nil, false, false, s.core.full(s.info.name, err)
 	}
 	if s.after != nil {
 		return s.upserted(t, hash, k, e, inserted, fresh)
@@ -223,37 +223,6 @@ func (s *keyed[K, E]) Keys() int {
 // Name returns the name the state is registered under.
 func (s *keyed[K, E]) Name() string { return s.info.name }
 
-// each yields every entry of a view of the state taken when the loop begins, so that the loop's body may write.
-func (s *keyed[K, E]) each(yield func(K, part[E]) bool) {
-	if !s.core.guard.enter() {
-		s.core.guard.refused()
-		return
-	}
-	view := s.core.space.View()
-	defer view.Release()
-	f := s.view()
-	s.core.guard.leave()
-	f.each(yield)
-}
-
-// inGroup is each for the entries of one key group.
-func (s *keyed[K, E]) inGroup(group int) func(func(K, part[E]) bool) {
-	return func(yield func(K, part[E]) bool) {
-		if !s.core.cfg.Range.Contains(group) {
-			return
-		}
-		if !s.core.guard.enter() {
-			s.core.guard.refused()
-			return
-		}
-		view := s.core.space.View()
-		defer view.Release()
-		f := s.viewOf(keygroups.Range{First: group, End: group + 1})
-		s.core.guard.leave()
-		f.each(yield)
-	}
-}
-
 // owner implements State.
 func (s *keyed[K, E]) owner() *core { return s.core }
 
@@ -268,7 +237,8 @@ func (s *keyed[K, E]) held(look func(index any) (hold bool)) (release func()) {
 	}
 	defer s.core.guard.leave()
 	if look(s.index) {
-		return s.core.space.View().Release
+		view := s.core.space.View()
+		return func() { s.core.ended(view) }
 	}
 	return func() {}
 }
@@ -327,6 +297,7 @@ func (s *keyed[K, E]) stage(written *stateInfo, group int, entries uint64, recor
 		return nil, fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, s.info.name, entries, len(records))
 	}
 	space := cow.NewSpace()
+	defer space.Close() // tables inside entries go on to refer to it, and to the pools of it
 	st := s.stampsOf(written)
 	decode, err := s.layout.decoder(space, written, st)
 	if err != nil {

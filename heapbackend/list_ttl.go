@@ -177,8 +177,9 @@ func (s *List[K, V]) trim(t *cow.Table[K, chunks[V]], hash uint64, k K, c *chunk
 		s.remove(k)
 		return
 	}
-	c, _, _, _ = t.Upsert(hash, k) // a key that is present takes no room
-	*c = kept
+	if c, _, _, err := t.Upsert(hash, k); err == nil { // a key that is present takes no room
+		*c = kept
+	}
 	s.forget(k, hash)
 }
 

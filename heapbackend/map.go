@@ -36,8 +36,14 @@ type inner[MK comparable, V any] struct {
 	epoch uint64
 }
 
-// table returns the table, nil if there is none yet.
-func (e *inner[MK, V]) table() *cow.Table[MK, V] { return (*cow.Table[MK, V])(e.at) }
+// table returns the table. There is one in every entry, but in one that a second goroutine is just making, which reads
+// as empty.
+func (e *inner[MK, V]) table() *cow.Table[MK, V] {
+	if e.at == nil {
+		return new(cow.Table[MK, V])
+	}
+	return (*cow.Table[MK, V])(e.at)
+}
 
 // NewMap registers a map state; see NewValue for the arguments and errors. MK may be what a backend's key may be. The
 // Options are those of the values.
@@ -165,7 +171,7 @@ func (s *Map[K, MK, V]) entry(k K, mk MK) (v *V, fresh bool, err error) {
 		if inserted {
 			s.remove(k)
 		}
-		return nil, false, s.core.guard.fail(fmt.Errorf("%w: state %q: %w", ErrFull, s.info.name, err))
+		return nil, false, s.core.full(s.info.name, err)
 	}
 	return v, fresh, nil
 }

@@ -15,8 +15,9 @@ type mapCodec[MK comparable, V any] struct {
 }
 
 func (m *mapCodec[MK, V]) newPool(space *cow.Space) *cow.Pool[MK, V] {
+	sub := m.sub // a copy, as in keyed.newPool
 	return cow.NewPool[MK, V](space, cow.PoolOptions[MK]{
-		Hash: m.sub.hash, Equal: m.sub.equal,
+		Hash: sub.hash, Equal: sub.equal,
 		References: m.value.owner.References(), Pointers: m.value.pointers || m.sub.pointers,
 		Stamps: m.value.life != nil,
 	})

@@ -48,7 +48,7 @@ func (s *Map[K, MK, V]) loop(k K, yield func(MK, V) bool) {
 		return
 	}
 	view := s.core.space.View()
-	defer view.Release()
+	defer s.core.ended(view)
 	entries := clipped(p.e.living(p.window), s.vals.clips())
 	s.core.guard.leave()
 	s.yieldAll(k, m, entries, yield)

@@ -105,7 +105,10 @@ func (s *Map[K, MK, V]) read(k K, mk MK) (v V, ok bool) {
 
 // ownIn returns the map of k, which is there, ready to be written.
 func (s *Map[K, MK, V]) ownIn(t *cow.Table[K, inner[MK, V]], hash uint64, k K) *cow.Table[MK, V] {
-	e, _, _, _ := t.Upsert(hash, k) // a key that is present takes no room
+	e, _, _, err := t.Upsert(hash, k) // a key that is present takes no room
+	if err != nil {
+		return cow.NewTable(s.maps) // a second goroutine writes, and the backend has been told
+	}
 	return s.own(e)
 }
 

@@ -47,17 +47,19 @@ func NamespacesOf[N, K comparable](b *Backend[K]) (*Namespaces[K, N], error) {
 	if n.spaces, err = newKeyCodec(h); err != nil {
 		return nil, err
 	}
-	keys := keyCodec[NamespacedKey[K, N]]{locate: n.locate}
+	// What the keys are made of refers to no backend, since pages that others adopt lead to it.
+	parts, order := &Namespaces[K, N]{key: n.key, spaces: n.spaces}, b.keys.order
+	keys := keyCodec[NamespacedKey[K, N]]{locate: parts.locate}
 	if err := keys.init(); err != nil {
 		return nil, err
 	}
 	if b.keys.equal != nil || n.spaces.equal != nil {
 		keys.equal = func(a, b NamespacedKey[K, N]) bool {
-			return n.key.Equal(a.Key, b.Key) && n.spaces.same(a.Namespace, b.Namespace)
+			return parts.key.Equal(a.Key, b.Key) && parts.spaces.same(a.Namespace, b.Namespace)
 		}
 	}
 	keys.order = func(a, c NamespacedKey[K, N]) int {
-		return cmp.Or(b.keys.order(a.Key, c.Key), n.spaces.order(a.Namespace, c.Namespace))
+		return cmp.Or(order(a.Key, c.Key), parts.spaces.order(a.Namespace, c.Namespace))
 	}
 	n.of = scopeOf[NamespacedKey[K, N]]{core: &b.core, keys: keys, keyType: b.keyType, namespace: h.Type()}
 	n.of.index = func() index[NamespacedKey[K, N]] {

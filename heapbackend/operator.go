@@ -50,7 +50,7 @@ func (i *stateInfo) operator() bool {
 // operatorState is a registered state that belongs to the task. Its install takes what stage, stageFrozen and combine return.
 type operatorState interface {
 	state
-	// combine returns what this task gets of what the tasks of a checkpoint had. Owner only, once adopted views are pinned.
+	// combine returns what this task gets of what the tasks of a checkpoint had. Owner only, once views are adopted.
 	combine(old inheritance[content]) content
 }
 

@@ -32,10 +32,11 @@ type point struct {
 // Capture takes a snapshot of all states. It must be called by the backend's owner, between operations; it touches no
 // data and allocates nothing proportional to it: O(states x key groups). From then on the first write to a page copies
 // it, until the snapshot is released. Errors: whatever made the backend refuse use (see Err), and what Config.CheckValues finds.
-func (c *core) Capture() (*Snapshot, error) {
+func (c *core) Capture() (snap *Snapshot, err error) {
 	if !c.guard.enter() {
 		return nil, c.guard.refused()
 	}
+	defer c.guard.rescue(&err)
 	if err := c.checkStates(); err != nil {
 		return nil, c.guard.fail(err)
 	}
@@ -46,7 +47,7 @@ func (c *core) Capture() (*Snapshot, error) {
 	for _, k := range c.carried {
 		p.states = append(p.states, &k)
 	}
-	snap := &Snapshot{cfg: c.cfg, schema: c.Schema(), tasked: p.tasked()}
+	snap = &Snapshot{cfg: c.cfg, schema: c.Schema(), tasked: p.tasked()}
 	snap.p.Store(p)
 	c.guard.leave()
 	if c.cfg.CheckValues {

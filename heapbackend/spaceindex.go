@@ -55,8 +55,9 @@ func newSpaceIndex[K, N comparable](c *core, keys keyCodec[K], names keyCodec[N]
 
 func (x *spaceIndex[K, N]) init(space *cow.Space, groups int) {
 	x.space = space
-	x.pool = cow.NewPool[K, spaces[N]](space, cow.PoolOptions[K]{Hash: x.keys.hash, Equal: x.keys.equal, Pointers: true})
-	x.sets = cow.NewPool[N, struct{}](space, cow.PoolOptions[N]{Hash: x.spaces.hash, Equal: x.spaces.equal, Pointers: x.spaces.pointers})
+	keys, names := x.keys, x.spaces // copies: the pools, which sets go on to refer to, must not keep this index alive
+	x.pool = cow.NewPool[K, spaces[N]](space, cow.PoolOptions[K]{Hash: keys.hash, Equal: keys.equal, Pointers: true})
+	x.sets = cow.NewPool[N, struct{}](space, cow.PoolOptions[N]{Hash: names.hash, Equal: names.equal, Pointers: names.pointers})
 	x.tables = make([]cow.Table[K, spaces[N]], groups)
 	for i := range x.tables {
 		x.tables[i] = *cow.NewTable(x.pool)
@@ -142,8 +143,11 @@ func (x *spaceIndex[K, N]) removed(group int, k NamespacedKey[K, N]) {
 		t.Delete(hash, k.Key)
 		return
 	}
-	// Upsert of a key that is present takes no room and cannot fail.
-	set, _, _, _ = t.Upsert(hash, k.Key)
+	// Upsert of a key that is present takes no room; it fails only where a second goroutine writes.
+	set, _, _, err := t.Upsert(hash, k.Key)
+	if err != nil {
+		return
+	}
 	gone := k.Namespace
 	if x.spaces.same(set.first, gone) {
 		for n := range set.more.keys {

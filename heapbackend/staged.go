@@ -154,7 +154,8 @@ func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 		return nil, fmt.Errorf("%w: group %d, the snapshot holds %v", ErrGroup, group, snap.cfg.Range)
 	}
 	if c.cfg.isOperator(group) && !c.cfg.samePlace(snap.cfg) {
-		// Adopting pins the whole snapshot. For what may be a few elements of another task's that is too much.
+		// Adopting makes the other backend copy all that the snapshot sees once more. For what may be a few elements of
+		// another task's that is too much.
 		block, _, err := snap.AppendGroup(nil, group)
 		if err != nil {
 			return nil, err
@@ -216,11 +217,12 @@ func (s *Staged) carry(g carriedGroup) error {
 // that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another backend or installed
 // before and for operator state of checkpoints of different parallelism, ErrGroup for one staged twice, ErrReleased,
 // ErrSchema, ErrConcurrent, ErrClosed, ErrConfig for more than MaxStates states.
-func (c *core) Install(staged []*Staged) error {
+func (c *core) Install(staged []*Staged) (err error) {
 	if !c.guard.enter() {
 		return c.guard.refused()
 	}
 	defer c.guard.leave()
+	defer c.guard.rescue(&err)
 	seen, err := c.checkStaged(staged)
 	if err != nil {
 		return err

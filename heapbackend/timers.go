@@ -112,11 +112,12 @@ func (s *Timers[K]) settle(group int) {
 // Register makes k due at a time, which may have passed: it then fires when Due is asked next. A timer that is registered
 // already stays as it is. Errors: ErrGroup, ErrConcurrent, ErrClosed. O(log timers of a group); after a capture the first
 // write to a node copies it.
-func (s *Timers[K]) Register(k K, at Timestamp) error {
+func (s *Timers[K]) Register(k K, at Timestamp) (err error) {
 	x, group, err := s.begin(k, at)
 	if err != nil {
 		return err
 	}
+	defer s.core.guard.rescue(&err)
 	if s.trees[group].Insert(&x) {
 		if h := (head{at, true}); h.before(s.first.heads[group]) {
 			s.first.set(group, h)
@@ -127,11 +128,12 @@ func (s *Timers[K]) Register(k K, at Timestamp) error {
 }
 
 // Delete removes a timer; one that is not registered, or has fired, is no error. Errors and cost as Register.
-func (s *Timers[K]) Delete(k K, at Timestamp) error {
+func (s *Timers[K]) Delete(k K, at Timestamp) (err error) {
 	x, group, err := s.begin(k, at)
 	if err != nil {
 		return err
 	}
+	defer s.core.guard.rescue(&err)
 	if s.trees[group].Delete(&x) && at == s.first.heads[group].at {
 		s.settle(group)
 	}
@@ -146,6 +148,7 @@ func (s *Timers[K]) Has(k K, at Timestamp) bool {
 	if err != nil {
 		return false
 	}
+	defer s.core.guard.rescue(nil)
 	has := s.trees[group].Has(&x)
 	s.core.guard.leave()
 	return has
@@ -198,6 +201,7 @@ func (s *Timers[K]) pop(upTo Timestamp) (k K, at Timestamp, ok bool) {
 		return k, 0, false
 	}
 	defer s.core.guard.leave()
+	defer s.core.guard.rescue(nil)
 	group, h := s.first.first()
 	if !h.any || h.at > upTo {
 		return k, 0, false
@@ -226,7 +230,7 @@ func (s *Timers[K]) viewed(loop func(*frozenTimers[K], func(K, Timestamp) bool))
 			return
 		}
 		view := s.core.space.View()
-		defer view.Release()
+		defer s.core.ended(view)
 		f := s.view()
 		s.core.guard.leave()
 		loop(f, yield)

@@ -66,7 +66,7 @@ func equalStamps(t *rapid.T, f *Frozen[uint64, fat], want map[uint64]int64, hash
 // TestALookTakesNoLongerInALargerTable counts what a cursor passes on its way: so many steps meet about as many entries.
 func TestALookTakesNoLongerInALargerTable(t *testing.T) {
 	for _, n := range []uint64{100, 10_000, 300_000} {
-		m := &machine{hash: mix, model: map[uint64]uint64{}}
+		m := &machine{hash: mix}
 		m.fresh()
 		for k := range n {
 			_, _, _, err := m.table.Upsert(mix(k), k)
