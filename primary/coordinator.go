@@ -47,6 +47,7 @@ type Coordinator struct {
 	queue    []*pending           // fully acknowledged, waiting for the committer
 	writing  *pending             // what the committer is at
 	decided  chan struct{}        // closed when writing becomes nil
+	cut      func()               // ends the committer's call of the store; nil before the first
 	history  history
 	outbox   []func(Transport)
 
@@ -311,7 +312,8 @@ func (c *Coordinator) ObjectName(task TaskID, attempt uuid.UUID, checkpoint uint
 
 // Latest returns the manifest of the newest completed checkpoint, nil if there is
 // none. Savepoints do not count. The manifest must not be modified. To restore
-// after a failure call AbortAll and Settle first: a commit may be under way.
+// after a failure call AbortAll and Settle first, for a commit may be under way, and
+// Pin what is restored.
 func (c *Coordinator) Latest() *Manifest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
