@@ -178,7 +178,8 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v verdict, err
 func (c *Coordinator) doubtLocked(next *commit, cause error) {
 	c.doubt = next
 	c.noteLocked(func() {
-		c.cfg.Logger.Warn("commit of checkpoint in doubt", "job", c.cfg.Job, "checkpoint", next.p.Checkpoint, "cause", cause)
+		c.cfg.Logger.Warn("commit of checkpoint in doubt",
+			"job", c.cfg.Job, "checkpoint", next.p.Checkpoint, "cause", cause)
 	})
 }
 

@@ -56,8 +56,8 @@ func (c *Coordinator) call(ctx context.Context, f func(context.Context) (verdict
 }
 
 // Pin keeps the objects of a manifest from being deleted by this coordinator, whatever it retains meanwhile, until
-// release is called: for as long as a restore reads them. What nothing else names by then is deleted then. The
-// manifest must not be modified before. release may be called more than once, from any goroutine. The cost is O(objects).
+// release is called: for as long as a restore reads them. What nothing else names by then is deleted then. The manifest
+// must not be modified before. release may be called more than once, from any goroutine. The cost is O(objects).
 func (c *Coordinator) Pin(m *Manifest) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hungCommit makes a checkpoint whose commit hangs in the store until answer is called, which says what the store answers.
+// hungCommit makes a checkpoint whose commit hangs in the store until answer is called, which says what the store
+// answers.
 func hungCommit(t *testing.T, r *rig, h *hookStore, hears bool) (id uint64, answer func(error)) {
 	t.Helper()
 	answers := make(chan error, 1)
@@ -38,11 +39,13 @@ func hungCommit(t *testing.T, r *rig, h *hookStore, hears bool) (id uint64, answ
 	return id, func(err error) { answers <- err }
 }
 
-// A commit that AbortAll came too late for is written now or never: not by another try, and not by a request that the store still
-// carries out after it has said no.
+// A commit that AbortAll came too late for is written now or never: not by another try, and not by a request that the
+// store still carries out after it has said no.
 func TestOvertakenCommitNeverArrives(t *testing.T) {
 	for name, answer := range map[string]error{
-		"refused": errTest, "refused with the sentinel of a context": context.Canceled, "unknown": fmt.Errorf("%w: %w", ErrUncertain, errTest),
+		"refused":                                errTest,
+		"refused with the sentinel of a context": context.Canceled,
+		"unknown":                                fmt.Errorf("%w: %w", ErrUncertain, errTest),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, store Store) {
@@ -65,7 +68,8 @@ func TestOvertakenCommitNeverArrives(t *testing.T) {
 	}
 }
 
-// A commit that was interrupted by the end of Run is tried again by the next Run, unless the tasks restarted in between.
+// A commit that was interrupted by the end of Run is tried again by the next Run, unless the tasks restarted in
+// between.
 func TestOvertakenCommitIsNotTriedAgain(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("restarted=", restarted), func(t *testing.T) {

@@ -155,7 +155,8 @@ func TestWriteObjectFailsWhenItsSourceEndsTheGoroutine(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := primary.WriteObject(t.Context(), io.Discard, testHeader(src.r, primary.None), src, primary.WriteOptions{Parallelism: workers})
+		h, o := testHeader(src.r, primary.None), primary.WriteOptions{Parallelism: workers}
+		_, err := primary.WriteObject(t.Context(), io.Discard, h, src, o)
 		require.ErrorContains(t, err, "Goexit", "%d workers", workers)
 	}
 }
