@@ -32,6 +32,23 @@ func (t *trash) again() {
 	t.resweeps = nil
 }
 
+// keepSweeps is how many sweeps are remembered.
+const keepSweeps = 1024
+
+// later schedules a sweep for after the next completion. Of too many, which a store
+// that is away for days makes, the oldest is left to the next start.
+func (t *trash) later(s sweep) {
+	if slices.Contains(t.resweeps, s) {
+		return
+	}
+	if len(t.resweeps) >= keepSweeps {
+		if i := slices.IndexFunc(t.resweeps, func(old sweep) bool { return !old.all }); i >= 0 {
+			t.resweeps = slices.Delete(t.resweeps, i, i+1)
+		}
+	}
+	t.resweeps = append(t.resweeps, s)
+}
+
 // takeTrash empties the trash into the cleaner's hands.
 func (c *Coordinator) takeTrash() (t trash, any bool) {
 	c.mu.Lock()
@@ -72,7 +89,7 @@ func (c *Coordinator) clean(ctx context.Context, t trash) {
 		found, err := c.search(ctx, s)
 		if err != nil {
 			c.mu.Lock()
-			c.trash.resweeps = append(c.trash.resweeps, t.sweeps[i])
+			c.trash.later(t.sweeps[i])
 			c.mu.Unlock()
 			c.cfg.Logger.Warn("sweep failed", "job", c.cfg.Job, "cause", err)
 			continue

@@ -147,7 +147,7 @@ func (c *Coordinator) abortAllLocked(reason, cause error) {
 func (c *Coordinator) abortLocked(p *pending, reason, cause error) {
 	c.trash.names = append(c.trash.names, c.endLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: reason, Cause: cause})...)
 	c.trash.sweeps = append(c.trash.sweeps, sweep{Trigger: p.Trigger})
-	c.trash.resweeps = append(c.trash.resweeps, sweep{Trigger: p.Trigger})
+	c.trash.later(sweep{Trigger: p.Trigger})
 	c.releaseHeldLocked()
 	c.cleanWake.set()
 	if isFailure(reason) {

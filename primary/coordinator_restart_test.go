@@ -190,3 +190,19 @@ func TestReloadDoesNotTakeAnEmptyListingForAnEmptyLog(t *testing.T) {
 		require.False(t, errors.Is(err, ErrFenced))
 	})
 }
+
+// What is to be swept after a long time without a completion is bounded, and holds nothing twice.
+func TestSweepsToComeAreBounded(t *testing.T) {
+	var kept trash
+	kept.later(sweep{all: true})
+	for id := range uint64(3 * keepSweeps) {
+		kept.later(sweep{Trigger: Trigger{Checkpoint: id}})
+		kept.later(sweep{Trigger: Trigger{Checkpoint: id}})
+	}
+	require.Len(t, kept.resweeps, keepSweeps)
+	require.Equal(t, sweep{all: true}, kept.resweeps[0], "that one finds everything")
+	require.EqualValues(t, 3*keepSweeps-1, kept.resweeps[keepSweeps-1].Checkpoint)
+	kept.again()
+	require.Len(t, kept.sweeps, keepSweeps)
+	require.Empty(t, kept.resweeps)
+}

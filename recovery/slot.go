@@ -86,13 +86,22 @@ func (r *run) addSlotLocked(index, owner int) *slot {
 func (s *slot) keep(r *run, task int) {
 	if s.keeper != nil {
 		s.keeper.Dispose(false)
-		r.retired = append(r.retired, s.keeper)
+		r.retireLocked(s.keeper)
 	}
 	s.owner = task
 	s.keeper = localcopy.NewKeeper(localcopy.KeeperConfig{
 		Formats: r.formats, Logger: r.cfg.Logger, MaxPending: r.cfg.MaxConcurrent + localcopy.DefaultMaxPending,
 		Owner: localcopy.Owner{Job: r.cfg.Name, Operator: r.cfg.Operator, Task: task, Allocation: s.allocation},
 	})
+}
+
+// retireLocked remembers a keeper that is disposed of until nothing of it is under way: the end of the run waits for
+// that.
+func (r *run) retireLocked(k *localcopy.Keeper) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.retired = slices.DeleteFunc(r.retired, func(old *localcopy.Keeper) bool { return old.Wait(now) == nil })
+	r.retired = append(r.retired, k)
 }
 
 // place finds a slot for each of the tasks.
@@ -256,7 +265,7 @@ func (r *run) loseSlot(index int) error {
 	}
 	lost := r.slots[at]
 	r.slots = slices.Delete(r.slots, at, at+1)
-	r.retired = append(r.retired, lost.keeper)
+	r.retireLocked(lost.keeper)
 	var victim *Task
 	if lost.task >= 0 {
 		victim = r.current[lost.task]
