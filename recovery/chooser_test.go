@@ -176,7 +176,7 @@ func TestJobDiscardsNothingThatAnotherProgramMayRead(t *testing.T) {
 		a.failNow()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		require.Equal(t, []uint64{0, 1}, a.restored)
+		require.Equal(t, []uint64{0, 1}, a.restored())
 		next := take()
 		synctest.Wait()
 		manifests, err := primary.LoadRetained(t.Context(), a.store, "j")

@@ -168,10 +168,10 @@ func TestJobRestartsWhenACommitUnderWayIsDecided(t *testing.T) {
 				time.Sleep(25 * time.Second)
 				<-a.store.holdCommit(tt.hold)
 				a.failNow()
-				require.Equal(t, []uint64{0}, a.restored)
+				require.Equal(t, []uint64{0}, a.restored())
 				time.Sleep(tt.within)
 				synctest.Wait()
-				require.Equal(t, []uint64{0, tt.restored}, a.restored)
+				require.Equal(t, []uint64{0, tt.restored}, a.restored())
 				require.Equal(t, tt.restored, job.Latest().Checkpoint)
 				time.Sleep(time.Minute)
 				stop(t, job, done)
@@ -203,7 +203,7 @@ func TestJobKeepsWhatItRestores(t *testing.T) {
 		a.failNow()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		require.Equal(t, []uint64{0, 3}, a.restored)
+		require.Equal(t, []uint64{0, 3}, a.restored())
 		a.store.set(func() { a.store.read = nil })
 		stop(t, job, done)
 	})
@@ -224,14 +224,14 @@ func TestJobKeepsWhatItStartsFrom(t *testing.T) {
 				require.NoError(t, a.store.Delete(t.Context(), name))
 			}
 		}
-		a.cfg.From, a.restored = from, nil
+		a.cfg.From, a.recovered = from, nil
 		job, done = begin(t, a.cfg, func(ctx context.Context, task *Task) error {
 			time.Sleep(time.Minute) // what is to be swept is swept
 			return a.task(ctx, task)
 		})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Equal(t, []uint64{from.Checkpoint}, a.restored, fmt.Sprint(a.store.objects(t)))
+		require.Equal(t, []uint64{from.Checkpoint}, a.restored(), fmt.Sprint(a.store.objects(t)))
 		stop(t, job, done)
 	})
 }

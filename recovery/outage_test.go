@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -21,28 +23,49 @@ var errAway = errors.New("no route to store")
 // tally is a job of one task that counts a record a second in a synctest bubble, and finds out whether a restore lost
 // any.
 type tally struct {
-	store    *faultStore
-	cfg      Config
-	fail     atomic.Pointer[error] // what the next record fails with
-	restored []uint64              // the checkpoints, by OnRecovery
-	complete []uint64              // the checkpoints, by OnCheckpoint
-	onRecord func(offset int64)
+	store *faultStore
+	cfg   Config
+	fail  atomic.Pointer[error] // what the next record fails with
+
+	mu        sync.Mutex // guards what follows
+	recovered []uint64   // the checkpoints restored, by OnRecovery
+	completed []uint64   // the checkpoints completed, by OnCheckpoint
 }
 
 func newTally(change func(c *Config)) *tally {
 	a := &tally{store: newFaultStore()}
 	a.cfg = Config{Name: "j", Tasks: 1, M: 8, Primary: a.store,
 		Every: 10 * time.Second, Restart: Fixed{Delay: time.Second}, TolerableFailures: -1,
-		OnRecovery: func(r RecoveryReport) { a.restored = append(a.restored, r.Report.Checkpoint) },
+		OnRecovery: func(r RecoveryReport) { a.note(&a.recovered, r.Report.Checkpoint) },
 		OnCheckpoint: func(r CheckpointReport) {
 			if r.Err == nil {
-				a.complete = append(a.complete, r.Checkpoint)
+				a.note(&a.completed, r.Checkpoint)
 			}
 		}}
 	if change != nil {
 		change(&a.cfg)
 	}
 	return a
+}
+
+func (a *tally) note(list *[]uint64, id uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	*list = append(*list, id)
+}
+
+// restored are the checkpoints restored so far.
+func (a *tally) restored() []uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.recovered)
+}
+
+// complete are the checkpoints completed so far.
+func (a *tally) complete() []uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.completed)
 }
 
 func (a *tally) task(ctx context.Context, t *Task) error {
@@ -71,9 +94,6 @@ func (a *tally) task(ctx context.Context, t *Task) error {
 		}
 		if err := sums.Update(1, func(n *int64) { *n++ }); err != nil {
 			return err
-		}
-		if a.onRecord != nil {
-			a.onRecord(o)
 		}
 		if err := t.Advance(ctx, o+1); err != nil {
 			return err
@@ -110,17 +130,17 @@ func TestJobAsksAStoreThatIsAwayAgain(t *testing.T) {
 				time.Sleep(45 * time.Second)
 				synctest.Wait()
 				kept := a.store.objects(t)
-				require.Equal(t, []uint64{1, 2, 3, 4}, a.complete)
+				require.Equal(t, []uint64{1, 2, 3, 4}, a.complete())
 				a.store.set(func() { a.store.away = errAway })
 				a.failNow()
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				require.Equal(t, []uint64{0}, a.restored)
+				require.Equal(t, []uint64{0}, a.restored())
 				a.store.set(func() { a.store.away = nil })
 				require.Equal(t, kept, a.store.objects(t))
 				time.Sleep(5 * time.Second)
 				synctest.Wait()
-				require.Equal(t, []uint64{0, 4}, a.restored)
+				require.Equal(t, []uint64{0, 4}, a.restored())
 				manifests, err := primary.LoadRetained(t.Context(), a.store, "j")
 				require.NoError(t, err)
 				require.Len(t, manifests, 3)
@@ -173,7 +193,7 @@ func TestJobReadsABlockAgainThatLooksDamaged(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				require.True(t, once.Load())
-				require.Equal(t, []uint64{0, 2}, a.restored)
+				require.Equal(t, []uint64{0, 2}, a.restored())
 				stop(t, job, done)
 			})
 		})
@@ -196,7 +216,7 @@ func TestJobDoesNotTakeACutReadForAShortObject(t *testing.T) {
 		a.store.set(func() { a.store.read = nil })
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		require.Equal(t, []uint64{0, 2}, a.restored)
+		require.Equal(t, []uint64{0, 2}, a.restored())
 		stop(t, job, done)
 	})
 }
@@ -217,7 +237,7 @@ func TestJobLooksAtTheLogWhenAnObjectIsMissing(t *testing.T) {
 			a.failNow()
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			require.Equal(t, []uint64{0, 1}, a.restored)
+			require.Equal(t, []uint64{0, 1}, a.restored())
 			stop(t, job, done)
 		})
 	})
@@ -250,7 +270,7 @@ func TestJobLooksAtTheLogWhenAnObjectIsMissing(t *testing.T) {
 			mute.Store(false)
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
-			require.Equal(t, []uint64{0, 2}, a.restored)
+			require.Equal(t, []uint64{0, 2}, a.restored())
 			stop(t, job, done)
 		})
 	})
