@@ -22,9 +22,9 @@ import (
 // they delete nothing that the new one uses.
 //
 // Every method may be called from any goroutine and none waits for the store,
-// the transport or another caller, except Wait, Settle, Close and Run, which say
-// so. All work on the store is done by two goroutines that Run owns, one that
-// commits and one that deletes; both end with Run.
+// the transport or another caller, except Wait, Settle, Reload, Close and Run,
+// which say so. All other work on the store is done by two goroutines that Run
+// owns, one that commits and one that deletes; both end with Run.
 type Coordinator struct {
 	cfg   CoordinatorConfig
 	plans map[TaskID]TaskPlan

@@ -51,7 +51,7 @@ func NewJob(cfg Config) (*Job, error) {
 // it, starts from it if it has. Opening the checkpoints is limited by ctx alone.
 //
 // A restart waits until it is known whether a checkpoint that was being committed is: for as long as the store takes to
-// say so, with a warning after each Grace, then twice that, and so on. A store that does not answer while state is
+// say so, with a warning after Grace, after twice as long again, and so on. A store that does not answer while state is
 // restored is asked again as the restart strategy says; it is never a reason to restore anything else. A task function
 // that returns nil although its backend refuses every operation (Backend.Err is not nil) has overlooked an error, and
 // ends the job with it.

@@ -235,3 +235,29 @@ func TestJobKeepsWhatItStartsFrom(t *testing.T) {
 		stop(t, job, done)
 	})
 }
+
+// A commit that was left behind by the end of Run is fenced by the next Run: it does not arrive, and ends nothing.
+func TestJobStartsAfterACommitThatWasLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTally(func(c *Config) { c.Grace = time.Second })
+		ctx, cancel := context.WithCancel(context.Background())
+		job, err := NewJob(a.cfg)
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- job.Run(ctx, a.task) }()
+		time.Sleep(25 * time.Second)
+		hang := make(chan struct{})
+		<-a.store.holdCommit(func(context.Context) error { <-hang; return nil }) // deaf to its context
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		go func() { done <- job.Run(context.Background(), a.task) }()
+		time.Sleep(5 * time.Second)
+		require.Equal(t, []uint64{0, 2}, a.restored())
+		close(hang)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.NotContains(t, a.complete(), uint64(3))
+		require.Greater(t, job.Latest().Checkpoint, uint64(3))
+		stop(t, job, done)
+	})
+}
