@@ -209,8 +209,7 @@ func TestJobKeepsWhatItRestores(t *testing.T) {
 	})
 }
 
-// A savepoint to start from stays while it is restored, although the job has no other checkpoint and nothing retains
-// it.
+// What a job starts from stays until the job has a checkpoint of its own, although nothing retains it.
 func TestJobKeepsWhatItStartsFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTally(nil)
@@ -224,14 +223,16 @@ func TestJobKeepsWhatItStartsFrom(t *testing.T) {
 				require.NoError(t, a.store.Delete(t.Context(), name))
 			}
 		}
-		a.cfg.From, a.recovered = from, nil
+		a.cfg.From, a.cfg.Every, a.recovered = from, 0, nil
 		job, done = begin(t, a.cfg, func(ctx context.Context, task *Task) error {
 			time.Sleep(time.Minute) // what is to be swept is swept
 			return a.task(ctx, task)
 		})
 		time.Sleep(time.Hour)
+		a.failNow()
+		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Equal(t, []uint64{from.Checkpoint}, a.restored(), fmt.Sprint(a.store.objects(t)))
+		require.Equal(t, []uint64{from.Checkpoint, from.Checkpoint}, a.restored())
 		stop(t, job, done)
 	})
 }
