@@ -23,9 +23,9 @@ import (
 // they delete nothing that the new one uses.
 //
 // Every method may be called from any goroutine and none waits for the store,
-// the transport or another caller, except Wait, Settle, Close and Run, which say
-// so. All work on the store is done by two goroutines that Run owns, one that
-// commits and one that deletes; both end with Run.
+// the transport or another caller, except Wait, Settle, Reload, Close and Run,
+// which say so. All other work on the store is done by two goroutines that Run
+// owns, one that commits and one that deletes; both end with Run.
 type Coordinator struct {
 	cfg   CoordinatorConfig
 	plans map[TaskID]TaskPlan
@@ -48,6 +48,7 @@ type Coordinator struct {
 	queue    []*pending           // fully acknowledged, waiting for the committer
 	writing  *pending             // what the committer is at
 	decided  chan struct{}        // closed when writing becomes nil
+	cut      func()               // ends the committer's call of the store; nil before the first
 	history  history
 	outbox   []func(Transport)
 
@@ -263,7 +264,8 @@ func (c *Coordinator) ObjectName(task TaskID, attempt uuid.UUID, checkpoint uint
 
 // Latest returns the manifest of the newest completed checkpoint, nil if there is
 // none. Savepoints do not count. The manifest must not be modified. To restore
-// after a failure call AbortAll and Settle first: a commit may be under way.
+// after a failure call AbortAll and Settle first, for a commit may be under way, and
+// Pin what is restored.
 func (c *Coordinator) Latest() *Manifest {
 	c.mu.Lock()
 	defer c.mu.Unlock()

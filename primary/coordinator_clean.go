@@ -50,8 +50,11 @@ const (
 	maxFailed   = 4096
 )
 
-// later has a sweep repeated after the next completion.
+// later schedules a sweep for after the next completion.
 func (t *trash) later(s sweep) {
+	if slices.Contains(t.resweeps, s) {
+		return
+	}
 	if t.resweeps = append(t.resweeps, s); len(t.resweeps) > maxResweeps {
 		whole := slices.ContainsFunc(t.resweeps, func(s sweep) bool { return s.all && !s.ours })
 		t.resweeps = []sweep{{all: true, ours: !whole}}

@@ -17,6 +17,8 @@ type commit struct {
 	manifest *Manifest
 	record   *commitlog.Record
 	before   []commitlog.Ref // the live slots if it does not come about
+	// open: the store was asked to append the record, and its slot was not looked at since.
+	open bool
 }
 
 // copyJob is a savepoint that is committed and whose manifest is still to be
@@ -70,16 +72,11 @@ func (c *Coordinator) commitStep(ctx context.Context) (retry bool) {
 			c.conclude(ctx, next, commitlog.Refused, err)
 			continue
 		}
+		next.open = true
 		v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) { return c.log.Append(ctx, next.record) })
 		c.conclude(ctx, next, v, err)
 	}
 	return false
-}
-
-func (c *Coordinator) call(ctx context.Context, f func(context.Context) (commitlog.Verdict, error)) (commitlog.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	return f(ctx)
 }
 
 // nextCommit takes the next acknowledged checkpoint and makes its record.
@@ -142,6 +139,7 @@ func (c *Coordinator) settleDoubt(ctx context.Context) bool {
 	v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
 		return c.log.Settle(ctx, next.record, next.before)
 	})
+	next.open = v == commitlog.Doubt
 	if v == commitlog.Refused && err == nil {
 		err = errors.New("the store did not confirm it, and it is not there")
 	}
@@ -169,7 +167,11 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 	case v == commitlog.Refused && fenced:
 		c.abortLocked(p, ErrFenced, err)
 	case fenced:
-		c.endUnknownLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrFenced, Cause: err})
+		c.endUnknownLocked(p, ErrFenced, err)
+	case v == commitlog.Refused && p.overtaken && next.open && c.stopped == nil: // a restart relies on it: make sure
+		c.doubtLocked(next, err)
+	case v == commitlog.Refused && p.overtaken && c.stopped == nil: // its attempts are over: no other try
+		c.abortLocked(p, ErrCommit, err)
 	case v == commitlog.Refused && ctx.Err() != nil && c.stopped == nil: // Run ends: the next one may try again
 		p.phase = phaseQueued
 		c.queue = slices.Insert(c.queue, 0, p)
@@ -179,10 +181,7 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 	case v == commitlog.Refused:
 		c.abortLocked(p, ErrCommit, err)
 	default:
-		c.doubt = next
-		c.noteLocked(func() {
-			c.cfg.Logger.Warn("commit of checkpoint in doubt", "job", c.cfg.Job, "checkpoint", p.Checkpoint, "cause", err)
-		})
+		c.doubtLocked(next, err)
 	}
 	c.retireSlotsLocked(c.log.Newest())
 	if fenced {
@@ -192,31 +191,20 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 	c.dropDiscardedLocked(c.log.Newest())
 }
 
+// doubtLocked leaves a commit to be settled.
+func (c *Coordinator) doubtLocked(next *commit, cause error) {
+	c.doubt = next
+	c.noteLocked(func() {
+		c.cfg.Logger.Warn("commit of checkpoint in doubt",
+			"job", c.cfg.Job, "checkpoint", next.p.Checkpoint, "cause", cause)
+	})
+}
+
 // decideLocked ends the writing of p, if it was being written.
 func (c *Coordinator) decideLocked(p *pending) {
 	if c.writing == p && p != nil {
 		c.writing = nil
 		close(c.decided)
-	}
-}
-
-// Settle waits until no manifest is being written: until every checkpoint that
-// was acknowledged by all tasks, and that AbortAll came too late for, is either
-// complete or not. Only then is Latest what a restart restores from. It waits for
-// the store, and for Run if a commit was left in doubt; its error is that of ctx.
-func (c *Coordinator) Settle(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		writing, decided := c.writing != nil, c.decided
-		c.mu.Unlock()
-		if !writing {
-			return nil
-		}
-		select {
-		case <-decided:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }
 

@@ -73,6 +73,8 @@ const (
 	DefaultMaxConcurrent = 1
 	// DefaultRetain is how many completed checkpoints are kept.
 	DefaultRetain = 1
+	// DefaultShutdownGrace is how long a coordinator goes on deleting when it ends.
+	DefaultShutdownGrace = 5 * time.Second
 )
 
 // CoordinatorConfig configures [OpenCoordinator]. Zero values mean the defaults
@@ -107,6 +109,10 @@ type CoordinatorConfig struct {
 	TolerableFailures int
 	// Retain is how many completed checkpoints are kept; 0 means DefaultRetain.
 	Retain int
+	// ShutdownGrace is how long Run goes on with deletions still to do when it
+	// ends, and then once more how long it waits for calls of the store that do not
+	// return although their context is over; 0 means DefaultShutdownGrace.
+	ShutdownGrace time.Duration
 	// SharedStore allows other jobs beside this one in the same store. Without
 	// it their presence is taken for a wrong store: a *MismatchError.
 	SharedStore bool
@@ -133,6 +139,7 @@ func (cfg CoordinatorConfig) withDefaults() (CoordinatorConfig, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, DefaultMaxConcurrent)
 	cfg.Retain = cmp.Or(cfg.Retain, DefaultRetain)
+	cfg.ShutdownGrace = cmp.Or(cfg.ShutdownGrace, DefaultShutdownGrace)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -157,6 +164,7 @@ func (cfg *CoordinatorConfig) faults() []error {
 	check(cfg.M >= 1 && cfg.M <= keygroups.Max, "max parallelism %d is not in 1..%d", cfg.M, keygroups.Max)
 	check(cfg.Interval >= 0, "interval %v is negative", cfg.Interval)
 	check(cfg.Timeout > 0, "timeout %v is negative", cfg.Timeout)
+	check(cfg.ShutdownGrace > 0, "shutdown grace %v is negative", cfg.ShutdownGrace)
 	check(cfg.MinPause >= 0, "min pause %v is negative", cfg.MinPause)
 	check(cfg.MaxConcurrent > 0, "max concurrent %d is negative", cfg.MaxConcurrent)
 	check(cfg.Retain > 0, "retain %d is negative", cfg.Retain)

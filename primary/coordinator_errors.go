@@ -74,7 +74,9 @@ func shorten(names []string) string {
 }
 
 // AbortError says why a checkpoint did not complete. It unwraps to Reason and
-// to Cause.
+// to Cause. Where it matches [ErrUncertain] it is not known whether the checkpoint
+// was committed, and whoever opens the log next may go on from it: what was prepared
+// for it outside must then be kept, until a restore says which it was.
 type AbortError struct {
 	// Checkpoint is the id.
 	Checkpoint uint64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
@@ -66,6 +67,9 @@ func logError(job string, err error) error {
 	return err
 }
 
+// lookTimeout is how long a look takes at most when there is no time for it any more.
+const lookTimeout = time.Second
+
 // createObject makes a small object. ErrExist and ErrUncertain mean what they do in Writer.Commit; any other error that
 // the object is not there. A store that answers a commit with a plain error although the object was made is found out:
 // that is ErrUncertain too.
@@ -85,6 +89,11 @@ func createObject(ctx context.Context, store Store, name string, b []byte) error
 		return fmt.Errorf("primary: commit %s: %w", name, err)
 	}
 	err = fmt.Errorf("primary: commit %s: %w", name, err)
+	if ctx.Err() != nil { // which may be all that went wrong
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+		defer cancel()
+		ctx = look
+	}
 	if absent, lookErr := isAbsent(ctx, store, name, b); !absent {
 		return fmt.Errorf("%w: %w", ErrUncertain, errors.Join(err, definite(lookErr)))
 	}

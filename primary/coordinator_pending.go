@@ -19,6 +19,7 @@ type pending struct {
 	acks            map[TaskID]*Ack
 	phase           phase
 	counted         bool // as a failure
+	overtaken       bool // it was to be aborted while its manifest was being written: it is written now or never
 	done            chan struct{}
 	waiters         int // in Wait
 	manifest        *Manifest
@@ -124,8 +125,8 @@ func (c *Coordinator) pendingLocked(checkpoint uint64) *pending {
 }
 
 // AbortAll aborts every pending checkpoint, as a restart of the job demands; it
-// is no failure. One whose manifest is being written may still complete: see
-// Settle.
+// is no failure. One whose manifest is being written may still complete, but is not
+// tried again: see Settle.
 func (c *Coordinator) AbortAll(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,9 +135,11 @@ func (c *Coordinator) AbortAll(cause error) {
 
 func (c *Coordinator) abortAllLocked(reason, cause error) {
 	for _, p := range slices.Clone(c.pending) {
-		if p.phase != phaseWriting {
-			c.abortLocked(p, reason, cause)
+		if p.phase == phaseWriting {
+			p.overtaken = true
+			continue
 		}
+		c.abortLocked(p, reason, cause)
 	}
 }
 
@@ -175,9 +178,11 @@ func (c *Coordinator) endLocked(p *pending, err error) (unnamed []string) {
 
 // endUnknownLocked ends p without knowing whether it was committed, and for good.
 // Nothing of it may be deleted: what its acks name keeps its count.
-func (c *Coordinator) endUnknownLocked(p *pending, err error) {
+func (c *Coordinator) endUnknownLocked(p *pending, reason, cause error) {
 	p.acks = nil
-	c.endLocked(p, err)
+	c.endLocked(p, &AbortError{
+		Checkpoint: p.Checkpoint, Reason: reason, Cause: fmt.Errorf("%w: %w", ErrUncertain, cause),
+	})
 }
 
 // removeLocked takes p out of everything that makes it pending.
@@ -200,9 +205,9 @@ func isFailure(reason error) bool {
 }
 
 // countFailureLocked counts a checkpoint as failed: once, never a savepoint, and
-// not when a newer one has completed.
+// not when a newer one has completed or a restart overtook it.
 func (c *Coordinator) countFailureLocked(p *pending, err error) {
-	if p.counted || p.Savepoint || p.Checkpoint < c.lastSuccess {
+	if p.counted || p.overtaken || p.Savepoint || p.Checkpoint < c.lastSuccess {
 		return
 	}
 	p.counted = true

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// shutdownGrace is how long Run waits, when it ends, for calls of the store that
-// do not return although their context is over, and for deletions still to do.
-const shutdownGrace = 5 * time.Second
-
 // run is one call of Run.
 type run struct {
 	cancel context.CancelFunc
@@ -25,9 +21,9 @@ type run struct {
 // the end of ctx and after too many failures it can be called again: pending
 // checkpoints and messages wait for that. ErrRunning: another call is at work.
 //
-// It waits for the goroutines it owns; if a store does not return from a call for
-// some seconds after the end, it leaves them behind, to end when the store lets
-// them.
+// It waits for the goroutines it owns, at most twice ShutdownGrace: if a store does
+// not return from a call for so long after the end, it leaves them behind, to end
+// when the store lets them.
 func (c *Coordinator) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -41,9 +37,9 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	}
 	cancel()
 	close(r.drain)
-	grace := time.AfterFunc(shutdownGrace, r.cancel)
+	grace := time.AfterFunc(c.cfg.ShutdownGrace, r.cancel)
 	defer grace.Stop()
-	late := time.NewTimer(2 * shutdownGrace)
+	late := time.NewTimer(2 * c.cfg.ShutdownGrace)
 	defer late.Stop()
 	select {
 	case <-r.ended:
@@ -171,16 +167,16 @@ func (c *Coordinator) expireLocked(now time.Time) {
 }
 
 // Close ends everything: pending checkpoints are aborted, Run returns, later calls
-// get ErrClosed. It waits for Run, which may take some seconds if the store does
-// not return. What is left in the store is swept when the job's log is opened
-// again. Close is idempotent and its error is always nil.
+// get ErrClosed. It waits for Run, at most twice ShutdownGrace. What is left in
+// the store is swept when the job's log is opened again. Close is idempotent and its
+// error is always nil.
 func (c *Coordinator) Close() error {
 	c.mu.Lock()
 	c.stopLocked(ErrClosed)
 	r := c.run
 	c.mu.Unlock()
 	if r != nil {
-		late := time.NewTimer(2 * shutdownGrace)
+		late := time.NewTimer(2 * c.cfg.ShutdownGrace)
 		defer late.Stop()
 		select {
 		case <-r.ended:
@@ -191,7 +187,7 @@ func (c *Coordinator) Close() error {
 	defer c.mu.Unlock()
 	for len(c.pending) > 0 { // in doubt for ever
 		p := c.pending[0]
-		c.endUnknownLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: ErrClosed, Cause: errSlow})
+		c.endUnknownLocked(p, ErrClosed, errSlow)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -141,6 +142,23 @@ func TestWriteObjectRefusesEntriesWithoutBytes(t *testing.T) {
 	src := entriesWithoutBytes{goldenSource()}
 	_, err := primary.WriteObject(t.Context(), io.Discard, testHeader(src.r, primary.S2), src, primary.WriteOptions{})
 	require.ErrorIs(t, err, primary.ErrInvalid)
+}
+
+// A source that ends the goroutine it is called on must not make an object that lacks the key groups from there on.
+func TestWriteObjectFailsWhenItsSourceEndsTheGoroutine(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for _, workers := range []int{1, 4} {
+		src := goldenSource()
+		src.before = func(group int) error {
+			if group == src.r.First+1 {
+				runtime.Goexit()
+			}
+			return nil
+		}
+		h, o := testHeader(src.r, primary.None), primary.WriteOptions{Parallelism: workers}
+		_, err := primary.WriteObject(t.Context(), io.Discard, h, src, o)
+		require.ErrorContains(t, err, "Goexit", "%d workers", workers)
+	}
 }
 
 // brokenReader fails its nth read.

@@ -161,30 +161,41 @@ func (r *blockRun) fail(err error) {
 	})
 }
 
+// errGoexit: an encoder of the source's ended the goroutine. Key groups that were
+// not written because of that must not pass for empty ones.
+var errGoexit = errors.New("primary: source called runtime.Goexit")
+
 func (r *blockRun) work(ctx context.Context) {
+	err := errGoexit
+	defer func() {
+		if err != nil {
+			r.fail(err)
+		}
+	}()
+	err = r.rest(ctx)
+}
+
+// rest writes key groups until none is left.
+func (r *blockRun) rest(ctx context.Context) error {
 	var b block
 	for {
 		i := int(r.taken.Add(1) - 1)
 		if i >= len(r.groups) {
-			return
+			return nil
 		}
 		if err := ctx.Err(); err != nil {
-			r.fail(fmt.Errorf("primary: write object: %w", err))
-			return
+			return fmt.Errorf("primary: write object: %w", err)
 		}
 		if err := b.fill(r.src, r.groups[i], r.header.Compression); err != nil {
-			r.fail(err)
-			return
+			return err
 		}
 		select {
 		case <-r.turns[i%len(r.turns)]:
 		case <-ctx.Done():
-			r.fail(fmt.Errorf("primary: write object: %w", ctx.Err()))
-			return
+			return fmt.Errorf("primary: write object: %w", ctx.Err())
 		}
 		if err := r.write(&b); err != nil {
-			r.fail(err)
-			return
+			return err
 		}
 		r.turns[(i+1)%len(r.turns)] <- struct{}{}
 	}

@@ -3,7 +3,10 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -16,6 +19,7 @@ func (r *run) startTasks(tasks []int, m *primary.Manifest) error {
 	if err != nil {
 		return err
 	}
+	unpin := r.pin(m, len(tasks))
 	for _, i := range tasks {
 		st := &r.state[i]
 		st.attempts++
@@ -25,7 +29,7 @@ func (r *run) startTasks(tasks []int, m *primary.Manifest) error {
 			run: r, index: i, attempts: st.attempts, attempt: uuid.New(), slot: where[i], keeper: where[i].keeper,
 			returned: returned[i],
 			groups:   r.ranges[i], manifest: m, old: r.tasksOf(m), cause: st.cause, failed: st.failed,
-			dueC: make(chan struct{}, 1), uploads: map[uint64]*upload{},
+			dueC: make(chan struct{}, 1), uploads: map[uint64]*upload{}, unpin: sync.OnceFunc(unpin),
 		}
 		t.ctx, t.cancel = context.WithCancelCause(r.ctx)
 		t.signal.Store(1)
@@ -37,6 +41,20 @@ func (r *run) startTasks(tasks []int, m *primary.Manifest) error {
 	return nil
 }
 
+// pin keeps the objects of a manifest while n tasks restore from it: until each has called what pin returns.
+func (r *run) pin(m *primary.Manifest, n int) (unpin func()) {
+	if m == nil {
+		return func() {}
+	}
+	left, release := atomic.Int64{}, r.coord.Pin(m)
+	left.Store(int64(n))
+	return func() {
+		if left.Add(-1) == 0 {
+			release()
+		}
+	}
+}
+
 // live is the goroutine of one attempt. It ends when the task function has returned and, unless that was a failure, all other
 // tasks have finished too: until then it takes part in checkpoints with its final state.
 func (t *Task) live() {
@@ -45,9 +63,13 @@ func (t *Task) live() {
 		if t.backend != nil {
 			err = errors.Join(err, t.backend.Close())
 		}
+		t.unpin()
 		t.run.events.put(event{kind: taskEnded, task: t, err: err})
 	}()
 	err = t.call()
+	if err == nil {
+		err = t.refused()
+	}
 	if err == nil && t.ctx.Err() == nil {
 		t.run.events.put(event{kind: taskFinished, task: t})
 		err = t.serve()
@@ -65,6 +87,16 @@ func (t *Task) call() (err error) {
 		}
 	}()
 	return t.run.fn(t.ctx, t)
+}
+
+// refused is the failure of a task function that returned nil although its backend no longer takes part: it has
+// overlooked an error, so that its result lacks what was refused, and starting it again would not change that.
+func (t *Task) refused() error {
+	if t.backend == nil || t.backend.Err() == nil {
+		return nil
+	}
+	return Permanent(fmt.Errorf("recovery: task function returned nil although its backend refuses every operation, "+
+		"an error that it has to return: %w", t.backend.Err()))
 }
 
 // serve answers checkpoints on behalf of a task that has finished, with its last position. A task that never had a record has

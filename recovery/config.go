@@ -65,8 +65,10 @@ type Config struct {
 	Restart RestartStrategy
 	// Region says which tasks restart when one fails.
 	Region RestartScope
-	// StepBack lets a restore go back to an older retained checkpoint when a newer one cannot be read: at once when its
-	// bytes are wrong or missing, after a second failure when the store did not answer. What was done in between is done again.
+	// StepBack lets a restore go back to an older retained checkpoint, for all tasks that restart, when it is proved
+	// that the newer one cannot be read: see [Verdict]. A store that does not answer proves nothing. What was done in
+	// between is done again. A checkpoint that is Damaged is discarded with the next commit; one that is Unreadable
+	// stays as long as it is retained.
 	StepBack bool
 	// From is a savepoint (or any manifest whose objects are in Primary) to start from. It may be of another job. It is
 	// used until the job has a checkpoint of its own that is newer, so it may stay in a configuration. So it does not take a job back:
@@ -74,7 +76,8 @@ type Config struct {
 	// (with SharedStore, or another Primary), and From.
 	From *primary.Manifest
 	// Grace is how long a restart or a stop waits for tasks whose context has ended; 0 means DefaultGrace. A task
-	// function that has not returned by then is left behind and can no longer commit.
+	// function that has not returned by then is left behind and can no longer commit. The end of Run takes three times
+	// Grace at most.
 	Grace time.Duration
 
 	// Seed is the seed of the key hash; 0 means that of the newest checkpoint, and for a new job a random one.
@@ -93,12 +96,15 @@ type Config struct {
 
 	// Logger gets what an operator should know; nil means nothing is logged.
 	Logger *slog.Logger
-	// OnCheckpoint, if not nil, is called when a checkpoint has completed or was aborted. The callbacks of one Run are called
-	// one at a time, in order, on a goroutine of their own, and none after Run has returned; Run waits for them. A checkpoint of which it
-	// is not known how it ended when Run gives its store up, Grace after the end of the tasks, is not reported: whether it is there is
-	// seen by the next Run, which starts from it if it is.
+	// OnCheckpoint, if not nil, is called when a checkpoint has completed or was aborted. The callbacks of one Run are
+	// called one at a time, in order, on goroutines of their own, and none after Run has returned. Run waits for them
+	// for Grace; one that has not returned by then is left behind, and those after it are not called. A panic or a
+	// runtime.Goexit in one is logged, and the next is called: what a callback could not do it has to keep for itself,
+	// since the checkpoint is complete. A checkpoint of which it is not known how it ended when Run gives its store up,
+	// Grace after the end of the tasks, is not reported: whether it is there is seen by the next Run, which starts from
+	// it if it is.
 	OnCheckpoint func(CheckpointReport)
-	// OnRecovery, if not nil, is called when a task has been restored, for the first start too.
+	// OnRecovery, if not nil, is called when a task has been restored, for the first start too; as OnCheckpoint is.
 	OnRecovery func(RecoveryReport)
 }
 
@@ -107,7 +113,9 @@ type CheckpointReport struct {
 	// Checkpoint is its id and Savepoint whether it was a savepoint.
 	Checkpoint uint64
 	Savepoint  bool
-	// Err is nil when it completed, otherwise why it was aborted.
+	// Err is nil when it completed, otherwise why it was aborted. Where it matches primary.ErrUncertain it may have
+	// completed all the same: a sink that commits with checkpoints must not throw away what it prepared for it, but find
+	// out with the next restore which checkpoint counts.
 	Err error
 	// Tasks has what each task contributed until then, in the order of their indices.
 	Tasks []TaskCheckpoint

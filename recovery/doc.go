@@ -20,9 +20,11 @@
 //
 // # The parts
 //
-// Each is usable without the ones after it; an engine that has its own scheduling and its own barriers takes the first three.
+// Each is usable without the ones after it; an engine that has its own scheduling and its own barriers takes the first
+// four.
 //
 //	Place     pure: which task runs in which slot, so that the most state is found where it is needed
+//	Chooser   which checkpoint is restored: one for all tasks of a job
 //	MakePlan  pure: which source serves which key group, and why the others do not
 //	Restore   executes a plan: key groups in parallel, memory bounded, each falling back on its own
 //	Job       runs tasks as goroutines in slots: attempts, restarts, restores, checkpoints, savepoints
@@ -34,11 +36,13 @@
 //
 // # What a restore promises
 //
-// All or nothing: key groups are staged beside the backend and installed in one step at the end, so a restore that fails
-// or is cancelled has changed nothing. A local copy of the wrong job, operator, task, checkpoint, attempt, range, M, seed,
-// schema or digest is never used, and a key group that the manifest says is empty is empty. A source that fails its checksum, its
-// decoding or its I/O, or that hangs, or that panics, loses one key group and no more: that group goes to its next source. A restore fails
-// only when a key group has no source left, with a [RestoreError] naming the object, the offset, the key group and every cause.
+// All or nothing: key groups are staged beside the backend and installed in one step at the end, so a restore that
+// fails or is cancelled has changed nothing. A local copy of the wrong job, operator, task, checkpoint, attempt, range,
+// M, seed, schema or digest is never used, and a key group that the manifest says is empty is empty. A source that
+// fails its checksum, its decoding or its I/O, or that hangs, or that panics, loses one key group and no more: that
+// group goes to its next source. A restore fails only when a key group has no source left, with a [RestoreError] naming
+// the object, the offset, the key group and every cause. What that says of the checkpoint is the [Verdict] of [Judge]:
+// most often nothing, because the store did not answer. Bytes that look damaged have been read twice by then.
 //
 // # What a job promises
 //
@@ -46,6 +50,11 @@
 // was given up does afterwards (a zombie: hung in a call, or cut off) never reaches a checkpoint and never delays the
 // attempt that replaced it. Go cannot end a goroutine from outside: a task function has to return when its context ends, and one that
 // does not is left behind after [Config].Grace, with everything it holds, until it returns on its own.
+//
+// After a restore from a checkpoint has begun, none of an older attempt completes: a restart first waits until the
+// store has said what became of a commit under way, and restores what the log then has as the newest. What is restored
+// is not deleted meanwhile. A missing object sends a job back to the log: it may be another's by now, which is
+// primary.ErrFenced, and no damage.
 //
 // # Concurrency
 //

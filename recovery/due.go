@@ -111,6 +111,7 @@ func (t *Task) end(cause error) {
 	t.updateSignalLocked()
 	t.mu.Unlock()
 	t.cancel(cause)
+	t.unpin()
 }
 
 // hold keeps a task that has captured a savepoint from going on while a stop is under way, until it is known whether the job

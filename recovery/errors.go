@@ -3,6 +3,7 @@ package recovery
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 // What a caller can decide on; test with errors.Is.
@@ -32,8 +33,8 @@ var (
 	// ErrPosition: the checkpoint has no offset a task that calls Advance could go on from, because its positions were given to
 	// Task.Checkpoint, or are damaged.
 	ErrPosition = errors.New("recovery: position is not one of Task.Advance")
-	// ErrGoexit: a task function ended its goroutine with runtime.Goexit.
-	ErrGoexit = errors.New("recovery: task function called runtime.Goexit")
+	// ErrGoexit: a task function, or another function of the user's, ended its goroutine with runtime.Goexit.
+	ErrGoexit = errors.New("recovery: function called runtime.Goexit")
 	// ErrGivenUp: the restart strategy allows no further restart.
 	ErrGivenUp = errors.New("recovery: restart strategy gave up")
 )
@@ -84,4 +85,22 @@ func Permanent(err error) error {
 		return nil
 	}
 	return permanentError{err}
+}
+
+// contained calls a function of the user's on a goroutine of its own and waits for it. It returns nil if the function
+// returned, and otherwise how it ended: a PanicError, or ErrGoexit.
+func contained(call func()) error {
+	ended := make(chan error, 1)
+	go func() { // ends with the call
+		err := ErrGoexit
+		defer func() {
+			if v := recover(); v != nil {
+				err = &PanicError{Value: v, Stack: debug.Stack()}
+			}
+			ended <- err
+		}()
+		call()
+		err = nil
+	}()
+	return <-ended
 }

@@ -43,12 +43,24 @@ func NewJob(cfg Config) (*Job, error) {
 // as configured, until all of them have returned nil, the job is stopped, ctx ends, or a failure cannot be recovered from. It
 // returns nil in the first two cases, the cause of ctx in the third.
 //
-// Before it returns it waits for what it started: at most Config.Grace for the tasks to return after the end of the run, once
-// more Config.Grace for their uploads and for local copies whose primary is durable, and then, without a limit, for a callback
-// of Config that has not returned. Opening the checkpoints is limited by ctx alone. What has not ended by then is left behind, with a warning,
-// and can commit nothing. Run may be called again afterwards, and then goes on from the newest checkpoint. Errors: ErrRunning; ErrConfig; primary.ErrMismatch when the store holds another job, M or seed, with nothing
-// changed; primary.ErrFenced when another process has taken the job over; ErrGivenUp and [TaskError] when the restart strategy ends
-// it; [RestoreError] when no checkpoint can be read; and what the store returns while the checkpoints are opened.
+// Before it returns it waits for what it started, at most three times Config.Grace whatever hangs: once for the tasks
+// to return, once for their uploads and for what the coordinator is at in the store, and once for local copies whose
+// primary is durable and for the callbacks. What has not ended by then is left behind, with a warning: a goroutine in a
+// call of the store, of a disk or of the user's that does not return, which does nothing more when it does. No task of
+// it can commit; only a commit that was under way in the store may still arrive there, and the next Run, which fences
+// it, starts from it if it has. Opening the checkpoints is limited by ctx alone.
+//
+// A restart waits until it is known whether a checkpoint that was being committed is: for as long as the store takes to
+// say so, with a warning after Grace, after twice as long again, and so on. A store that does not answer while state is
+// restored is asked again as the restart strategy says; it is never a reason to restore anything else. A task function
+// that returns nil although its backend refuses every operation (Backend.Err is not nil) has overlooked an error, and
+// ends the job with it.
+//
+// Run may be called again afterwards, and then goes on from the newest checkpoint. Errors: ErrRunning; ErrConfig;
+// primary.ErrMismatch when the store holds another job, M or seed, with nothing changed; primary.ErrFenced when another
+// process has taken the job over; ErrGivenUp and [TaskError] when the restart strategy ends it; [RestoreError] when the
+// checkpoint is damaged, and with Config.StepBack every one retained; and what the store returns while the checkpoints
+// are opened.
 func (j *Job) Run(ctx context.Context, fn TaskFunc) error {
 	if fn == nil {
 		return fmt.Errorf("%w: no task function", ErrConfig)

@@ -109,9 +109,15 @@ func TestJobSaysThatAFinishedTaskOfAnEngineEndsTheCheckpoints(t *testing.T) {
 
 // An engine's position must never be taken for offset 0, with which every record would be read again.
 func TestTaskRefusesToAdvanceFromAForeignPosition(t *testing.T) {
+	for name, foreign := range map[string]string{"text": "partition 3 offset 12345", "none": ""} {
+		t.Run(name, func(t *testing.T) { foreignPosition(t, foreign) })
+	}
+}
+
+func foreignPosition(t *testing.T, foreign string) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := Config{Name: "j", Tasks: 1, M: 8, Primary: primary.NewMemory()}
-		job, done := begin(t, cfg, captures("partition 3 offset 12345"))
+		job, done := begin(t, cfg, captures(foreign))
 		time.Sleep(time.Second)
 		_, err := job.Checkpoint(context.Background())
 		require.NoError(t, err)
@@ -130,7 +136,7 @@ func TestTaskRefusesToAdvanceFromAForeignPosition(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err = job.Checkpoint(context.Background())
 		require.NoError(t, err, "the engine goes on")
-		require.Equal(t, "partition 3 offset 12345", position)
+		require.Equal(t, foreign, position)
 		_, err = job.Stop(context.Background(), false)
 		require.NoError(t, err)
 		require.NoError(t, <-done)

@@ -52,3 +52,21 @@ func TestJobLosingASlotCountsOnce(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// What a run remembers of lost slots does not grow with their number.
+func TestJobForgetsLostSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		job, done := begin(t, Config{Name: "j", Tasks: 1, M: 8, Primary: newFaultStore(), Restart: Fixed{}}, idle(attach))
+		for i := range 50 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			require.NoError(t, job.LoseSlot(context.Background(), i))
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		job.run.mu.Lock()
+		require.LessOrEqual(t, len(job.run.retired), 1)
+		job.run.mu.Unlock()
+		stop(t, job, done)
+	})
+}

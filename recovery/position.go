@@ -68,12 +68,10 @@ func (p *position) append(dst []byte) []byte {
 	return dst
 }
 
-// decodePosition reads what append wrote. Nil is the start; anything else that is not one of ours is an error.
+// decodePosition reads what append wrote. Anything else is an error, also nothing: a task that calls Advance always
+// leaves a position, and where one that brought none had read to is not known.
 func decodePosition(b []byte) (position, error) {
 	var p position
-	if len(b) == 0 {
-		return p, nil
-	}
 	r := wire.NewReader(b)
 	n := r.ArrayLen()
 	if tag := r.String(); r.Err() != nil || tag != positionTag || n < 2 || (n-2)%3 != 0 {

@@ -21,7 +21,7 @@ func TestPositionRoundTrip(t *testing.T) {
 			got, err := decodePosition(b)
 			require.NoError(t, err)
 			require.Equal(t, p, got)
-			for n := 1; n < len(b); n++ {
+			for n := range b {
 				_, err := decodePosition(b[:n])
 				require.Error(t, err, "prefix of %d bytes", n)
 			}

@@ -26,8 +26,6 @@ const gridWidth = 64
 type Report struct {
 	// Checkpoint is the id of the checkpoint that was restored, 0 when there was none.
 	Checkpoint uint64
-	// Skipped are newer checkpoints that could not be read, newest first, each with the reason.
-	Skipped []error
 	// M is the max parallelism.
 	M int
 	// Groups has one report per key group, ascending, and then one per block of operator state: see [Plan].Groups.
@@ -146,9 +144,6 @@ func (r *Report) String() string {
 	}
 	if n := r.FellBack(); n > 0 {
 		fmt.Fprintf(&b, ", %d fell back", n)
-	}
-	if n := len(r.Skipped); n > 0 {
-		fmt.Fprintf(&b, ", %d newer checkpoints unreadable", n)
 	}
 	fmt.Fprintf(&b, ": %d entries in %s", r.Entries(), r.Took.Round(time.Microsecond))
 	return b.String()

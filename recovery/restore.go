@@ -109,20 +109,6 @@ func (e *RestoreError) Unwrap() []error {
 	return out
 }
 
-// damaged reports whether reading again cannot help: the checkpoint's own bytes are wrong, missing or of another version.
-func (e *RestoreError) damaged() bool {
-	if len(e.Causes) == 0 {
-		return false
-	}
-	last := &e.Causes[len(e.Causes)-1]
-	for _, kind := range []error{primary.ErrCorrupt, primary.ErrNotExist, primary.ErrVersion, heapbackend.ErrCorrupt} {
-		if errors.Is(last, kind) {
-			return true
-		}
-	}
-	return false
-}
-
 // Restore executes a plan: it reads the key groups in parallel, each from the first of its sources that gives it, and then
 // installs all of them in one step. Until that step the backend is as it was; on any error it stays so.
 //
@@ -188,59 +174,4 @@ func (cfg *RestoreConfig) check() error {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return nil
-}
-
-// LatestConfig says what to restore, from the newest checkpoint that can be read.
-type LatestConfig struct {
-	// RestoreConfig is as for Restore; Plan and Locals are set by RestoreLatest.
-	RestoreConfig
-	// Want is what to restore.
-	Want Want
-	// Manifests are the checkpoints to try, newest first. None means that there is no checkpoint.
-	Manifests []*primary.Manifest
-	// Sources finds the local copies for a checkpoint, in the order of preference; nil means none.
-	Sources func(checkpoint uint64) ([]LocalSource, []localcopy.Copy)
-}
-
-// RestoreLatest restores the first of the manifests that can be restored. What was skipped, and why, is in the report. The
-// error joins those of all manifests; a cancelled context and a manifest that does not fit (ErrMismatch) end it at once,
-// because an older checkpoint of the same job would not help. So does a fault of the program: a state whose type was changed or that
-// is not registered, a bad configuration.
-func RestoreLatest(ctx context.Context, cfg LatestConfig) (*Report, error) {
-	manifests := cfg.Manifests
-	if len(manifests) == 0 {
-		manifests = []*primary.Manifest{nil}
-	}
-	var skipped []error
-	for _, m := range manifests {
-		report, err := restoreManifest(ctx, cfg, m)
-		if err == nil {
-			report.Skipped = skipped
-			return report, nil
-		}
-		skipped = append(skipped, err)
-		if unreadable := new(RestoreError); !errors.As(err, &unreadable) || isPermanent(err) {
-			break
-		}
-	}
-	return nil, errors.Join(skipped...)
-}
-
-func restoreManifest(ctx context.Context, cfg LatestConfig, m *primary.Manifest) (*Report, error) {
-	if cfg.Sources != nil && m != nil {
-		var sources []LocalSource
-		sources, cfg.Locals = cfg.Sources(m.Checkpoint)
-		plan, err := MakePlan(cfg.Want, m, sources)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Plan = plan
-		return Restore(ctx, cfg.RestoreConfig)
-	}
-	plan, err := MakePlan(cfg.Want, m, nil)
-	if err != nil {
-		return nil, err
-	}
-	cfg.Plan, cfg.Locals = plan, nil
-	return Restore(ctx, cfg.RestoreConfig)
 }

@@ -61,25 +61,3 @@ func TestRestoreOfADroppedCopyFailsWhenThePrimaryDoes(t *testing.T) {
 	require.ErrorIs(t, err, primary.ErrNotExist)
 	require.ErrorIs(t, err, heapbackend.ErrReleased)
 }
-
-// An older checkpoint does not cure a program whose state has another type now.
-func TestRestoreLatestDoesNotStepBackForAChangedState(t *testing.T) {
-	f := newFixture(t)
-	older := f.manifest
-	newer := f.write(t, 6)
-	b, err := heapbackend.New[uint64](heapbackend.Config{M: testM, Range: rng(0, testM), Seed: testSeed})
-	require.NoError(t, err)
-	defer b.Close()
-	_, err = heapbackend.NewValue[string](b, "sums")
-	require.NoError(t, err)
-	var asked []uint64
-	_, err = RestoreLatest(t.Context(), LatestConfig{
-		RestoreConfig: RestoreConfig{Backend: b, Store: f.store}, Want: f.wantAll(), Manifests: []*primary.Manifest{newer, older},
-		Sources: func(id uint64) ([]LocalSource, []localcopy.Copy) {
-			asked = append(asked, id)
-			return nil, nil
-		},
-	})
-	require.ErrorIs(t, err, heapbackend.ErrSchema)
-	require.Equal(t, []uint64{6}, asked)
-}

@@ -228,7 +228,7 @@ func TestRestoreFailsOnlyWhenAKeyGroupHasNoSourceLeft(t *testing.T) {
 	for _, part := range []string{"key group 7", "j/objects/f", "at offset", "X: broken", "checkpoint 5"} {
 		require.ErrorContains(t, err, part)
 	}
-	require.True(t, e.damaged())
+	require.Equal(t, Damaged, Judge(err))
 	require.Equal(t, map[uint64]int64{9999: 1}, maps.Collect(v.All()), "something was half-written")
 }
 
@@ -316,68 +316,5 @@ func TestRestoreRefusesWhatItCannotRead(t *testing.T) {
 		cfg.Store = nil
 		_, err = Restore(t.Context(), cfg)
 		require.ErrorIs(t, err, ErrConfig)
-	})
-}
-
-func TestRestoreLatestStepsBack(t *testing.T) {
-	f := newFixture(t)
-	older := f.manifest
-	newer := f.write(t, 6)
-	bad := newer.Operators[0].Tasks[0].Objects[0]
-	cfg := func(b heapbackend.AnyBackend) LatestConfig {
-		return LatestConfig{RestoreConfig: RestoreConfig{Backend: b, Store: f.store}, Want: f.wantAll(), Manifests: []*primary.Manifest{newer, older}}
-	}
-	t.Run("the newest is good", func(t *testing.T) {
-		b, v := f.backend(t)
-		r, err := RestoreLatest(t.Context(), cfg(b))
-		require.NoError(t, err)
-		require.EqualValues(t, 6, r.Checkpoint)
-		require.Empty(t, r.Skipped)
-		f.requireRestored(t, v)
-	})
-	require.NoError(t, f.store.Delete(t.Context(), bad))
-	t.Run("the newest is gone", func(t *testing.T) {
-		b, v := f.backend(t)
-		c := cfg(b)
-		asked := []uint64{}
-		c.Sources = func(id uint64) ([]LocalSource, []localcopy.Copy) {
-			asked = append(asked, id)
-			if id != 5 {
-				return nil, nil
-			}
-			s, local := f.copy('X', sound)
-			return []LocalSource{s}, []localcopy.Copy{local}
-		}
-		r, err := RestoreLatest(t.Context(), c)
-		require.NoError(t, err)
-		require.EqualValues(t, 5, r.Checkpoint)
-		require.Len(t, r.Skipped, 1)
-		require.ErrorIs(t, r.Skipped[0], primary.ErrNotExist)
-		require.Equal(t, []uint64{6, 5}, asked)
-		require.Equal(t, "X", r.Groups[0].Source)
-		f.requireRestored(t, v)
-	})
-	t.Run("all are gone", func(t *testing.T) {
-		b, _ := f.backend(t)
-		c := cfg(b)
-		c.Manifests = []*primary.Manifest{newer, newer}
-		_, err := RestoreLatest(t.Context(), c)
-		require.ErrorIs(t, err, primary.ErrNotExist)
-	})
-	t.Run("another seed is no reason to step back", func(t *testing.T) {
-		b, _ := f.backend(t)
-		c := cfg(b)
-		c.Want.Seed++
-		_, err := RestoreLatest(t.Context(), c)
-		require.ErrorIs(t, err, ErrMismatch)
-	})
-	t.Run("no checkpoint", func(t *testing.T) {
-		b, v := f.backend(t)
-		c := cfg(b)
-		c.Manifests = nil
-		r, err := RestoreLatest(t.Context(), c)
-		require.NoError(t, err)
-		require.Zero(t, r.Checkpoint)
-		require.Empty(t, maps.Collect(v.All()))
 	})
 }

@@ -128,17 +128,35 @@ func (r *restorer) startLocked() {
 
 // work is the loop of one worker.
 func (r *restorer) work(w *worker) {
+	start, ended := time.Time{}, false
+	defer func() {
+		if !ended { // a decoder called runtime.Goexit: another worker goes on
+			r.replace(w, start)
+		}
+	}()
 	for r.take(w) {
-		start := time.Now()
+		start = time.Now()
 		source, err := r.begin(w, start)
 		var staged *heapbackend.Staged
 		if err == nil {
 			staged, err = r.load(w.group, source)
 		}
 		if !r.finish(w, start, staged, err) {
-			return
+			break
 		}
 	}
+	ended = true
+}
+
+// replace puts another worker in the place of one whose goroutine is ending.
+func (r *restorer) replace(w *worker, start time.Time) {
+	if !r.finish(w, start, nil, ErrGoexit) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.startLocked()
+	r.endLocked(w)
 }
 
 // take gives the worker its next key group; false ends the worker.
@@ -309,7 +327,7 @@ func (r *restorer) loadPrimary(gp *GroupPlan) (*heapbackend.Staged, error) {
 	if ref.Object < 0 || ref.Object >= len(gp.Task.Objects) {
 		return nil, fmt.Errorf("%w: segment of object %d of %d", primary.ErrCorrupt, ref.Object, len(gp.Task.Objects))
 	}
-	block, err := primary.ReadBlock(r.ctx, primary.ReaderOf(r.cfg.Store, gp.Task.Objects[ref.Object]), ref.Segment, gp.Task.Compression)
+	block, err := r.readBlock(gp.Task.Objects[ref.Object], ref.Segment, gp.Task.Compression)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,9 @@ type run struct {
 	staff   crew
 	events  *mailbox[event]
 	notes   *mailbox[func()]
-	style   style
+	// notified is closed when no callback is called any more.
+	notified chan struct{}
+	style    style
 	// stopping is not nil while a stop waits for its savepoint; closed when the savepoint failed.
 	stopping atomic.Pointer[chan struct{}]
 	coord    *primary.Coordinator
@@ -52,6 +54,7 @@ type run struct {
 	current  []*Task             // by index; nil while a task does not run
 	open     map[uint64]*openCheckpoint
 	uploads  map[*upload]struct{} // that have not returned
+	deaf     bool                 // no callback may be called any more
 
 	// What follows is the supervisor's own.
 	state        []taskState
@@ -62,8 +65,7 @@ type run struct {
 	notBefore    time.Time          // when they may be
 	failures     []time.Time        // the newest
 	failureCount int                // of all
-	unreadable   map[manifestKey]error
-	trouble      map[manifestKey]int
+	chooser      Chooser
 	over         bool
 	result       error
 }
@@ -76,14 +78,6 @@ type taskState struct {
 	cause      error // of the next start
 	failed     time.Time
 }
-
-// manifestKey names a checkpoint, which may be of another job.
-type manifestKey struct {
-	job        string
-	checkpoint uint64
-}
-
-func keyOf(m *primary.Manifest) manifestKey { return manifestKey{m.Job, m.Checkpoint} }
 
 // event is something that happened.
 type event struct {
@@ -113,9 +107,11 @@ func (r *run) coordinator() *primary.Coordinator { return r.coord }
 func openRun(ctx context.Context, j *Job, fn TaskFunc) (*run, error) {
 	r := &run{
 		cfg: j.cfg, fn: fn, worker: cmp.Or(j.cfg.Worker, uuid.NewString()), formats: labelled(j.cfg.Local),
-		events: newMailbox[event](), notes: newMailbox[func()](), open: map[uint64]*openCheckpoint{}, style: style{known: make(chan struct{})}, uploads: map[*upload]struct{}{},
+		events: newMailbox[event](), notes: newMailbox[func()](), notified: make(chan struct{}),
+		open: map[uint64]*openCheckpoint{}, style: style{known: make(chan struct{})},
+		uploads: map[*upload]struct{}{},
 		leaving: map[*Task]struct{}{}, toStart: map[int]struct{}{},
-		unreadable: map[manifestKey]error{}, trouble: map[manifestKey]int{},
+		chooser: Chooser{StepBack: j.cfg.StepBack},
 	}
 	if err := r.resolve(ctx); err != nil {
 		return nil, err
@@ -164,7 +160,8 @@ func (r *run) openCoordinator(ctx context.Context) error {
 		Store: c.Primary, Job: c.Name, M: c.M, Seed: c.Seed, Tasks: plans(c.Operator, r.ranges),
 		Interval: c.Every, Timeout: c.Timeout, MinPause: c.MinPause, MaxConcurrent: c.MaxConcurrent,
 		TolerableFailures: c.TolerableFailures, Retain: c.Retain, SharedStore: c.SharedStore, SkipCorrupt: c.StepBack,
-		Transport: transport{r}, Logger: c.Logger,
+		ShutdownGrace: max(1, min(primary.DefaultShutdownGrace, c.Grace/4)),
+		Transport:     transport{r}, Logger: c.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("recovery: open the checkpoints of job %q: %w", c.Name, err)
@@ -175,6 +172,7 @@ func (r *run) openCoordinator(ctx context.Context) error {
 	case from == nil:
 	case latest == nil || from.Job == c.Name && from.Sequence > latest.Sequence:
 		r.from = from
+		coord.Pin(from) // for the life of the run
 	default:
 		c.Logger.Warn("recovery: Config.From not used, the job has a newer checkpoint; going back needs a new job name", "job", c.Name, "savepoint", from.Checkpoint, "checkpoint", latest.Checkpoint)
 	}
@@ -202,7 +200,10 @@ func (r *run) openSlots() {
 // supervise runs the tasks until the run is over.
 func (r *run) supervise(ctx context.Context) error {
 	r.startCoordinator()
-	r.staff.start(r.notify)
+	r.staff.start(func() {
+		defer close(r.notified)
+		r.notify()
+	})
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for !r.over || len(r.leaving) > 0 {
@@ -268,7 +269,7 @@ func (r *run) startDue() {
 	}
 }
 
-// pick is the checkpoint to restore: the newest that is not known to be unreadable, nil when there never was one.
+// pick is the checkpoint to restore: the newest that nothing is known against, nil when there never was one.
 func (r *run) pick() (*primary.Manifest, error) {
 	candidates := r.coord.Retained()
 	if r.from != nil {
@@ -280,18 +281,7 @@ func (r *run) pick() (*primary.Manifest, error) {
 		}
 		candidates = slices.Insert(candidates, at, r.from)
 	}
-	if !r.cfg.StepBack {
-		candidates = candidates[:min(1, len(candidates))]
-	}
-	var unreadable []error
-	for _, m := range candidates {
-		err := r.unreadable[keyOf(m)]
-		if err == nil {
-			return m, nil
-		}
-		unreadable = append(unreadable, err)
-	}
-	return nil, errors.Join(unreadable...)
+	return r.chooser.Choose(candidates)
 }
 
 // giveUpLeaving leaves behind the attempts that did not return in time.
@@ -305,30 +295,53 @@ func (r *run) giveUpLeaving() {
 	clear(r.leaving)
 }
 
-// notify calls the callbacks, one after the other. It ends when the notes are closed with a nil.
+// notify calls the callbacks, one after the other. It ends when the notes are closed with a nil, or with the run. A
+// callback that panics or ends its goroutine is logged, and the next ones are called.
 func (r *run) notify() {
 	for range r.notes.ready {
 		for _, do := range r.notes.take() {
-			if do == nil {
+			if do == nil || !r.calls() {
 				return
 			}
-			do()
+			if err := contained(do); err != nil {
+				args := []any{"job", r.cfg.Name, "error", err}
+				if p := new(PanicError); errors.As(err, &p) {
+					args = append(args, "stack", string(p.Stack))
+				}
+				r.cfg.Logger.Error("recovery: a callback failed", args...)
+			}
 		}
 	}
 }
 
+// calls reports whether another callback may be called.
+func (r *run) calls() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.deaf
+}
+
 // close ends everything the run owns: first the tasks and their uploads, then the coordinator, which deletes what they left
 // unfinished, then the local copies and the callbacks.
+//
+// It waits for that for no longer than twice Grace, whatever hangs: half of it for the uploads, half for the
+// coordinator, and once Grace for the rest.
 func (r *run) close() {
+	r.cancel(cmp.Or(r.result, ErrStopped))
+	uploads, cancel := context.WithTimeout(context.Background(), r.cfg.Grace/2)
+	defer cancel()
+	r.await(uploads, r.tasks.wait(), "tasks or uploads")
+	_ = r.coord.Close() // always nil; takes twice its ShutdownGrace at most
+	r.backEnd()
 	limit, cancel := context.WithTimeout(context.Background(), r.cfg.Grace)
 	defer cancel()
-	r.cancel(cmp.Or(r.result, ErrStopped))
-	r.await(limit, &r.tasks, "tasks")
-	_ = r.coord.Close() // always nil
-	r.backEnd()
 	r.closeKeepers(limit)
 	r.notes.put(nil)
-	<-r.staff.wait()
+	r.await(limit, r.notified, "a callback")
+	r.mu.Lock()
+	r.deaf = true
+	r.mu.Unlock()
+	r.await(limit, r.staff.wait(), "the coordinator or local copies")
 }
 
 // closeKeepers lets local copies whose primary is durable be finished, for the next process, and then ends their keepers.
@@ -355,10 +368,15 @@ func (r *run) closeKeepers(limit context.Context) {
 	wait()
 }
 
-// await waits for a crew, unless it takes too long.
-func (r *run) await(limit context.Context, c *crew, what string) {
+// await waits for the end of something, unless it takes too long.
+func (r *run) await(limit context.Context, ended <-chan struct{}, what string) {
 	select {
-	case <-c.wait():
+	case <-ended:
+		return
+	default: // what has ended has, even at the limit
+	}
+	select {
+	case <-ended:
 	case <-limit.Done():
 		r.cfg.Logger.Warn("recovery: goroutines are left behind", "job", r.cfg.Name, "of", what)
 	}

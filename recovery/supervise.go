@@ -179,20 +179,30 @@ func (r *run) endAttempt(t *Task, cause error) {
 	t.end(cause)
 }
 
-// settle holds the next start until a commit that is under way is decided, so that it starts from the newest checkpoint. A
-// store that does not answer holds it no longer than Grace: an older checkpoint is as right.
+// settle holds the next start until a commit that is under way is decided, for as long as that takes: were an older
+// checkpoint restored meanwhile, the newer one could still complete, and what its tasks did after it would be undone
+// although others, a sink of two phases, were told to keep it. A store that does not answer is cut short after Grace,
+// and then after longer and longer times.
 func (r *run) settle() {
 	r.settling++
-	r.staff.start(func() {
-		ctx, cancel := context.WithTimeout(r.back, r.cfg.Grace)
-		defer cancel()
-		_ = r.coord.Settle(ctx)
+	r.staff.start(func() { // ends with the commit, or with back
+		for wait := r.cfg.Grace; ; wait *= 2 {
+			ctx, cancel := context.WithTimeout(r.back, wait)
+			err := r.coord.Settle(ctx)
+			cancel()
+			if err == nil || r.back.Err() != nil {
+				break
+			}
+			r.cfg.Logger.Warn("recovery: restart waits for the store, which has not said whether a checkpoint was committed",
+				"job", r.cfg.Name)
+			r.coord.Hasten()
+		}
 		r.events.put(event{kind: commitSettled})
 	})
 }
 
 // decide returns the delay before the restart, or the error that ends the job.
-func (r *run) decide(t *Task, cause error, now time.Time) (time.Duration, error) {
+func (r *run) decide(t *Task, cause error, now time.Time) (delay time.Duration, err error) {
 	if t != nil {
 		if lost := t.restoreFailure(); lost != nil {
 			if done, err := r.stepBack(t, lost); done {
@@ -205,36 +215,40 @@ func (r *run) decide(t *Task, cause error, now time.Time) (time.Duration, error)
 	}
 	r.failureCount++
 	r.failures = trimFailures(r.cfg.Restart, append(r.failures, now))
-	delay, ok := r.cfg.Restart.Next(r.failures)
+	ok := false
+	if err := contained(func() { delay, ok = r.cfg.Restart.Next(r.failures) }); err != nil {
+		return 0, fmt.Errorf("%w because the restart strategy failed: %w; what it was asked about: %w",
+			ErrGivenUp, err, cause)
+	}
 	if !ok {
 		return 0, fmt.Errorf("%w after %d failures: %w", ErrGivenUp, r.failureCount, cause)
 	}
 	return max(delay, 0), nil
 }
 
-// stepBack decides what a checkpoint that could not be restored means. done says that it is decided; a nil error then means that
-// an older one is tried at once.
-func (r *run) stepBack(t *Task, lost *RestoreError) (done bool, err error) {
-	key := keyOf(t.manifest)
-	r.trouble[key]++
-	if !lost.damaged() && (!r.cfg.StepBack || r.trouble[key] < 2) {
-		return false, nil // the store may answer next time
-	}
-	r.unreadable[key] = lost
-	if !r.cfg.StepBack {
+// stepBack decides what a restore that failed means for its checkpoint. done says that it is decided; a nil error then
+// means that an older one is tried at once. It is not when nothing is known against the checkpoint: the restart
+// strategy says when to look again.
+func (r *run) stepBack(t *Task, lost error) (done bool, err error) {
+	if errors.Is(lost, primary.ErrFenced) {
 		return true, lost
+	}
+	verdict := r.chooser.Failed(t.manifest, lost)
+	if verdict == Blameless {
+		return false, nil
 	}
 	older, err := r.pick()
 	if err != nil {
 		return true, err
 	}
-	if older == nil {
+	if older == nil { // never: a job that had a checkpoint does not start empty
 		return true, lost
 	}
-	if key.job == r.cfg.Name {
-		r.coord.Discard(key.checkpoint) // or it would push a readable one out of those retained
+	if verdict == Damaged && t.manifest.Job == r.cfg.Name {
+		r.coord.Discard(t.manifest.Checkpoint) // or it would push a readable one out of those retained
 	}
-	r.cfg.Logger.Error("recovery: checkpoint unreadable, stepping back", "job", r.cfg.Name, "checkpoint", key.checkpoint, "to", older.Checkpoint, "error", lost)
+	r.cfg.Logger.Error("recovery: checkpoint unreadable, stepping back", "job", r.cfg.Name,
+		"checkpoint", t.manifest.Checkpoint, "to", older.Checkpoint, "error", lost)
 	return true, nil
 }
 

@@ -32,6 +32,7 @@ type Task struct {
 	old      []primary.TaskState // the tasks of that checkpoint
 	cause    error               // what made the start necessary
 	failed   time.Time           // when
+	unpin    func()              // says that it no longer reads the checkpoint; any goroutine, any number of times
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -160,8 +161,12 @@ func (t *Task) Restore(ctx context.Context) (*Report, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.ctx, func() { cancel(context.Cause(t.ctx)) })()
+	defer t.unpin()
 	report, err := t.restore(ctx)
 	if err != nil {
+		if t.manifest != nil && errors.Is(err, primary.ErrNotExist) && ctx.Err() == nil {
+			err = t.run.vanished(ctx, t.manifest, err)
+		}
 		t.mu.Lock()
 		t.lost = err
 		t.mu.Unlock()
@@ -325,11 +330,8 @@ func (t *Task) ready() error {
 }
 
 // restoreFailure is why Restore failed, or nil.
-func (t *Task) restoreFailure() *RestoreError {
+func (t *Task) restoreFailure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := new(RestoreError); errors.As(t.lost, &e) {
-		return e
-	}
-	return nil
+	return t.lost
 }

@@ -180,10 +180,7 @@ func (l *Log) Settle(ctx context.Context, r *Record, live []Ref) (Verdict, error
 	got, err := l.store.Read(ctx, name, Magic)
 	switch {
 	case err == nil && bytes.Equal(got, r.Append(nil)):
-		if v, err := l.judge(ctx, r); v != Committed || err != nil {
-			return v, err
-		}
-		return l.seal(ctx, r)
+		return l.secure(ctx, r)
 	case err == nil && !bytes.Equal(got, void.Append(nil)):
 		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
 	case errors.Is(err, ErrNotExist):
@@ -196,6 +193,20 @@ func (l *Log) Settle(ctx context.Context, r *Record, live []Ref) (Verdict, error
 		return Doubt, err
 	}
 	return Refused, nil
+}
+
+// secure decides about a record in doubt that is there. Until something is behind it, it may yet vanish: it is not our
+// newest, and nothing is retired because of it.
+func (l *Log) secure(ctx context.Context, r *Record) (Verdict, error) {
+	newest, last := l.newest, l.last
+	v, err := l.judge(ctx, r)
+	if v != Committed || err != nil || l.newest != r {
+		return v, err
+	}
+	if v, err = l.seal(ctx, r); v != Committed {
+		l.newest, l.last = newest, last
+	}
+	return v, err
 }
 
 // seal puts an empty record behind r.
