@@ -70,8 +70,12 @@ func (s Short) Error() string { return fmt.Sprintf("vfs: cut short after %d byte
 func (s Short) Unwrap() error { return s.Err }
 
 // Late, returned by a hook, lets the operation happen and then fail with Err: a
-// success whose news was lost.
-type Late struct{ Err error }
+// success whose news was lost. Wait, if not nil, is called in between: news that
+// is slow, and good news if Err is nil.
+type Late struct {
+	Err  error
+	Wait func()
+}
 
 // Error says that the operation happened.
 func (l Late) Error() string { return fmt.Sprintf("vfs: done, but: %v", l.Err) }
@@ -99,7 +103,11 @@ func run(hook func(Op) error, op Op, do func() error) error {
 		return do()
 	}
 	if late, ok := err.(Late); ok {
-		if err := do(); err != nil {
+		err := do()
+		if late.Wait != nil {
+			late.Wait()
+		}
+		if err != nil || late.Err == nil {
 			return err
 		}
 		return &fs.PathError{Op: op.Kind.String(), Path: op.Name, Err: late.Err}

@@ -122,6 +122,20 @@ func TestEveryOperationFailsLate(t *testing.T) {
 	}
 }
 
+func TestEveryOperationAnswersLate(t *testing.T) {
+	for kind, op := range operations {
+		t.Run(kind.String(), func(t *testing.T) {
+			waited := 0
+			plain, hooked, _ := tree(t, kind, vfs.Late{Wait: func() { waited++ }})
+			require.NoError(t, op.do(hooked))
+			require.Equal(t, 1, waited)
+			if op.done != nil {
+				require.True(t, op.done(plain), "the operation did not happen")
+			}
+		})
+	}
+}
+
 func TestEveryOperationPasses(t *testing.T) {
 	for kind, op := range operations {
 		t.Run(kind.String(), func(t *testing.T) {
