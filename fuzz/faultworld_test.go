@@ -219,6 +219,14 @@ func (w *world) requireClean(storeToo bool) error {
 	return nil
 }
 
+// diedInASavepoint tells whether a file is of a savepoint that the first process, which is killed, did not complete. Only a
+// manifest could say that it is nobody's.
+func diedInASavepoint(now files, name string) bool {
+	dir := name[:strings.LastIndexByte(name, '/')+1]
+	_, complete := now[dir+"manifest"]
+	return strings.Contains(dir, "/savepoints/") && strings.HasSuffix(name, "-1") && !complete
+}
+
 // objectPattern is the names that are objects, or become some.
 var objectPattern = regexp.MustCompile(`/(objects|savepoints|tmp~)/`)
 
@@ -233,6 +241,7 @@ func (w *world) requireNoLeftovers(now files, want wanted, storeToo bool) {
 				w.fault("%s is left behind", short)
 			}
 		case name == "moved" || !storeToo || want.names[name]:
+		case diedInASavepoint(now, name):
 		case objectPattern.MatchString(name):
 			w.fault("%s is left behind", short)
 		default:
@@ -295,7 +304,7 @@ func (w *world) repair() error {
 
 // documented tells whether an error is one that a person can act on.
 func documented(err error) bool {
-	kinds := []error{primary.ErrCorrupt, primary.ErrVersion, primary.ErrMismatch, primary.ErrNotExist}
+	kinds := []error{primary.ErrCorrupt, primary.ErrVersion, primary.ErrMismatch, primary.ErrNotExist, primary.ErrLogLost}
 	lost := new(recovery.RestoreError)
 	return errors.As(err, &lost) || slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }

@@ -202,7 +202,13 @@ func (c *Coordinator) claim(ctx context.Context, view *logView, inv *inventory) 
 			c.cfg.Logger.Warn("origin of the commit log not written", "job", c.cfg.Job, "cause", err)
 		}
 	}
-	c.retireSlotsLocked(rec)
+	// What the newest record before the claim needs stays until a checkpoint follows the claim, or another claim: a start
+	// that fails, because a block cannot be read for instance, has deleted nothing that anybody was told of.
+	begin := rec.Slot
+	if view.Newest != nil {
+		begin = view.Newest.Begin()
+	}
+	c.retireSlotsLocked(rec, begin)
 	return nil
 }
 

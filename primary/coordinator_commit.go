@@ -183,7 +183,7 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 	default:
 		c.doubtLocked(next, err)
 	}
-	c.retireSlotsLocked(c.log.Newest())
+	c.retireLocked()
 	if fenced {
 		c.stopLocked(err)
 		return

@@ -128,11 +128,11 @@ func (c *Coordinator) releaseHeldLocked() {
 	})
 }
 
-// retireSlotsLocked throws away the slots of the log below all that our newest
-// record, top, needs. Dead ones between the live stay until those go: what is
-// deleted is always the beginning of the log, so that no hole ever follows a slot
-// that is there. See commitlog.
-func (c *Coordinator) retireSlotsLocked(top *commitlog.Record) {
+// retireSlotsLocked throws away the slots of the log below begin, which is that of
+// what our newest record, top, needs, or before it. Dead ones between the live stay
+// until those go: what is deleted is always the beginning of the log, so that no hole
+// ever follows a slot that is there. See commitlog.
+func (c *Coordinator) retireSlotsLocked(top *commitlog.Record, begin uint64) {
 	from := uint64(0)
 	if len(c.slots) > 0 {
 		from = c.slots[len(c.slots)-1]
@@ -140,8 +140,15 @@ func (c *Coordinator) retireSlotsLocked(top *commitlog.Record) {
 	for slot := max(from+1, c.epoch); slot <= top.Slot; slot++ {
 		c.slots = append(c.slots, slot)
 	}
-	for end := top.Begin(); len(c.slots) > 0 && c.slots[0] < end; c.slots = c.slots[1:] {
+	for ; len(c.slots) > 0 && c.slots[0] < begin; c.slots = c.slots[1:] {
 		c.trash.slots = append(c.trash.slots, c.slots[0])
 	}
 	c.cleanWake.set()
+}
+
+// retireLocked throws away what our newest record does not need, once it is a commit.
+func (c *Coordinator) retireLocked() {
+	if top := c.log.Newest(); top.Slot > c.epoch {
+		c.retireSlotsLocked(top, top.Begin())
+	}
 }
