@@ -31,8 +31,9 @@ func (u *unsynced) switchOff(dir string, names bool) error {
 	defer u.mu.Unlock()
 	var errs []error
 	for name := range u.bytes {
-		if err := os.Truncate(filepath.Join(dir, filepath.FromSlash(name)), 0); !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() { // no damage has taken its place
+			errs = append(errs, os.Truncate(file, 0))
 		}
 	}
 	for name := range u.names {

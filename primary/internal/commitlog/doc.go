@@ -16,7 +16,7 @@
 //
 // A coordinator claims the log by creating a claim in the slot after the newest one; from then on it creates slot after
 // slot. The newest record says what counts: itself and its live list. A claim holds in itself all that is live, so that
-// however many starts there were, the log is no longer than what was committed since the last of them.
+// however many starts there were, the log is no longer than what was committed since the one before the last.
 //
 // # Nobody who has been replaced can commit
 //

@@ -179,10 +179,14 @@ func ReadRecord(ctx context.Context, store Store, job string, slot uint64) (*Rec
 	switch {
 	case copyErr == nil:
 		return r, nil
-	case errors.Is(err, ErrNotExist): // what is there decides
-		return nil, copyErr
+	case !errors.Is(err, ErrNotExist): // else what is there decides
+		return nil, err
 	}
-	return nil, err
+	var foreign *ForeignError
+	if errors.As(copyErr, &foreign) { // a stray file, which says nothing of what the log is
+		copyErr = &DamageError{Name: foreign.Name, Reason: fmt.Sprintf("copy of a log record of job %q", foreign.Job)}
+	}
+	return nil, copyErr
 }
 
 func readRecord(ctx context.Context, store Store, job string, slot uint64, name string) (*Record, error) {
