@@ -31,7 +31,7 @@ var updateCheckpoints = flag.Bool("update", false, "write the directories of che
 
 const (
 	checkpointsDir     = "testdata/checkpoints"
-	checkpointsVersion = "v1"
+	checkpointsVersion = "v2"
 	checkpointMaxBytes = 200 << 10
 	checkpointM        = 16
 	checkpointSeed     = 42
