@@ -103,7 +103,9 @@ func (c *Coordinator) nextCommit() (*commit, error) {
 	}
 	// What readers will see is what we keep, and nothing is committed that they
 	// could not read.
-	next.record.Manifest = m.Append(nil)
+	if next.record.Manifest, err = packManifest(m); err != nil {
+		return next, err
+	}
 	if n := len(next.record.Manifest); n > maxFrame/2 {
 		return next, fmt.Errorf("%w: manifest of %d bytes, limit %d", ErrInvalid, n, maxFrame/2)
 	}

@@ -198,7 +198,11 @@ func readLog(ctx context.Context, store Store, job string) (*logView, error) {
 // decodeEntry reads the manifest of an entry and checks that the two agree. No id above highest had been given.
 func decodeEntry(job string, highest uint64, e commitlog.Entry) (*Manifest, error) {
 	name := commitlog.RecordName(job, e.Holder)
-	m, err := DecodeManifest(e.Manifest)
+	b, err := unpackManifest(e.Manifest)
+	if err != nil {
+		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: "manifest in a log record", Err: err}
+	}
+	m, err := DecodeManifest(b)
 	switch {
 	case errors.Is(err, ErrVersion):
 		return nil, fmt.Errorf("primary: log record %s: %w", name, err)

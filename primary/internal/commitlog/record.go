@@ -22,7 +22,7 @@ import (
 //	                  greater, and are in the names of whatever was stored for them
 //	live      array   of all earlier slots those that still count, ascending, each an array of 2 uints: the slot, and the
 //	                  slot of the record that holds what was committed there
-//	manifest  bin     a whole manifest, frame and all; empty in a claim
+//	manifest  bin     a whole manifest, frame and all, plain or compressed; empty in a claim
 //	skipped   array   ascending slots that could not be read and were passed over
 //	held      array   in a claim: what was committed in live slots, each an array of 4: slot, epoch, kind, manifest
 //
