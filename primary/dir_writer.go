@@ -127,7 +127,7 @@ func (w *dirWriter) linked(err error) error {
 	case os.SameFile(named, own):
 		return nil
 	case named.IsDir(): // and so no object
-		return fmt.Errorf("a directory is in the object's place: %w", err)
+		return &CorruptError{Object: w.name, Group: NoGroup, Reason: "a directory is in the object's place", Err: err}
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%w: %s", ErrExist, w.name)
 	}
