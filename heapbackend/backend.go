@@ -179,7 +179,8 @@ type frozen interface {
 func (c *core) Config() Config { return c.cfg }
 
 // Err returns the error that made the backend refuse further use: ErrConcurrent, ErrGroup, ErrFull, ErrClosed or what a
-// Clone function's misbehaviour led to; nil while it is usable.
+// Clone function's misbehaviour led to; nil while it is usable. After a panic in an operation, that of an Update function
+// say, it is nil until the next operation, which is refused.
 func (c *core) Err() error { return c.guard.failed() }
 
 // Close ends the backend and lets go of memory kept for reuse. Idempotent; it never fails. It may be called by a

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -98,6 +99,7 @@ const openTries = 100
 //
 // An older retained checkpoint whose record cannot be read is given up, with an
 // error logged; nothing of it is deleted. What may hide the newest one is an error.
+// A record that is read from its copy is logged as a warning.
 //
 // Errors: ErrInvalid with every fault of cfg; a *LogLostError when the store holds
 // checkpoints of the job and no log, or an older one; a *MismatchError when it
@@ -147,10 +149,23 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 	if err := c.claim(ctx, view, inv); err != nil {
 		return nil, err
 	}
-	for _, fault := range view.Faults {
-		cfg.Logger.Error("commit log record skipped", "job", cfg.Job, "cause", fault.Err)
-	}
+	c.logFaults(view)
 	return c, nil
+}
+
+// logFaults says what is wrong with the log that was claimed. A record that is as good as whole is worth a line too: what
+// took one of its two files may take the other.
+func (c *Coordinator) logFaults(view *logView) {
+	log := func(level slog.Level, msg string, fault commitlog.Fault) {
+		c.cfg.Logger.Log(context.Background(), level, msg, "job", c.cfg.Job, "record", commitlog.RecordName(c.cfg.Job, fault.Slot),
+			"copy", commitlog.CopyName(c.cfg.Job, fault.Slot), "cause", fault.Err)
+	}
+	for _, fault := range view.Faults {
+		log(slog.LevelError, "commit log record skipped", fault)
+	}
+	for _, fault := range view.Copied {
+		log(slog.LevelWarn, "commit log record read from its copy", fault)
+	}
 }
 
 func newCoordinator(cfg CoordinatorConfig) *Coordinator {

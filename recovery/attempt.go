@@ -67,9 +67,6 @@ func (t *Task) live() {
 		t.run.events.put(event{kind: taskEnded, task: t, err: err})
 	}()
 	err = t.call()
-	if err == nil {
-		err = t.refused()
-	}
 	if err == nil && t.ctx.Err() == nil {
 		t.run.events.put(event{kind: taskFinished, task: t})
 		err = t.serve()
@@ -79,20 +76,31 @@ func (t *Task) live() {
 	}
 }
 
-// call runs the task function and turns a panic into an error.
+// call runs the task function, looks at the backend it leaves, and turns a panic into an error.
 func (t *Task) call() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return t.run.fn(t.ctx, t)
+	if err := t.run.fn(t.ctx, t); err != nil {
+		return err
+	}
+	return t.refused()
 }
 
 // refused is the failure of a task function that returned nil although its backend no longer takes part: it has
-// overlooked an error, so that its result lacks what was refused, and starting it again would not change that.
+// overlooked an error, so that its result lacks what was refused, and starting it again would not change that. An
+// operation that never ended, because the task function recovered from a panic in it, is known to the next one only: a
+// capture is that, and in the debug mode it checks what no checkpoint has.
 func (t *Task) refused() error {
-	if t.backend == nil || t.backend.Err() == nil {
+	if t.backend == nil {
+		return nil
+	}
+	if s, err := t.backend.Capture(); err == nil {
+		s.Release()
+	}
+	if t.backend.Err() == nil {
 		return nil
 	}
 	return Permanent(fmt.Errorf("recovery: task function returned nil although its backend refuses every operation, "+

@@ -53,8 +53,8 @@ func NewJob(cfg Config) (*Job, error) {
 // A restart waits until it is known whether a checkpoint that was being committed is: for as long as the store takes to
 // say so, with a warning after Grace, after twice as long again, and so on. A store that does not answer while state is
 // restored is asked again as the restart strategy says; it is never a reason to restore anything else. A task function
-// that returns nil although its backend refuses every operation (Backend.Err is not nil) has overlooked an error, and
-// ends the job with it.
+// that returns nil although its backend refuses every operation (Backend.Err is not nil, or it recovered from a panic
+// in one) has overlooked an error, and ends the job with it.
 //
 // Run may be called again afterwards, and then goes on from the newest checkpoint. Errors: ErrRunning; ErrConfig;
 // primary.ErrMismatch when the store holds another job, M or seed, with nothing changed; primary.ErrFenced when another

@@ -180,31 +180,38 @@ func TestJobRefusesTaskFunctionsThatWouldLoseState(t *testing.T) {
 }
 
 func TestJobEndsWithAFaultThatCheckValuesFinds(t *testing.T) {
-	job, err := NewJob(Config{Name: "j", Tasks: 1, Primary: primary.NewMemory(), CheckValues: true})
-	require.NoError(t, err)
-	starts := 0
-	err = job.Run(t.Context(), func(ctx context.Context, t *Task) error {
-		starts++
-		b, err := heapbackend.For[uint64](t)
-		if err != nil {
-			return err
-		}
-		s, err := heapbackend.NewValue[[]int](b, "numbers")
-		if err != nil {
-			return err
-		}
-		if _, err := t.Restore(ctx); err != nil {
-			return err
-		}
-		if err := s.Put(1, []int{1}); err != nil {
-			return err
-		}
-		v, _ := s.Get(1)
-		v[0] = 2 // what Update is for
-		return s.Put(1, nil)
-	})
-	require.ErrorIs(t, err, heapbackend.ErrCheck)
-	require.Equal(t, 1, starts, "another start would find it again")
+	for name, next := range map[string]func(s *heapbackend.Value[uint64, []int]) error{
+		"at the next write": func(s *heapbackend.Value[uint64, []int]) error { return s.Put(1, nil) },
+		"at its end":        func(*heapbackend.Value[uint64, []int]) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			job, err := NewJob(Config{Name: "j", Tasks: 1, Primary: primary.NewMemory(), CheckValues: true})
+			require.NoError(t, err)
+			starts := 0
+			err = job.Run(t.Context(), func(ctx context.Context, t *Task) error {
+				starts++
+				b, err := heapbackend.For[uint64](t)
+				if err != nil {
+					return err
+				}
+				s, err := heapbackend.NewValue[[]int](b, "numbers")
+				if err != nil {
+					return err
+				}
+				if _, err := t.Restore(ctx); err != nil {
+					return err
+				}
+				if err := s.Put(1, []int{1}); err != nil {
+					return err
+				}
+				v, _ := s.Get(1)
+				v[0] = 2 // what Update is for
+				return next(s)
+			})
+			require.ErrorIs(t, err, heapbackend.ErrCheck)
+			require.Equal(t, 1, starts, "another start would find it again")
+		})
+	}
 }
 
 func TestJobRefusesAnotherJobsStoreAndAnotherM(t *testing.T) {

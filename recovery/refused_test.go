@@ -26,6 +26,14 @@ func TestJobFailsWhenATaskReturnsNilWithABrokenBackend(t *testing.T) {
 	}{
 		"a key of another task": {func(_ *backend, v *value, foreign uint64) { _ = v.Put(foreign, 1) }, heapbackend.ErrGroup},
 		"closed":                {func(b *backend, _ *value, _ uint64) { _ = b.Close() }, heapbackend.ErrClosed},
+		"a panic in its last operation": {func(b *backend, v *value, _ uint64) {
+			own := uint64(0)
+			for !b.Config().Range.Contains(b.Group(own)) {
+				own++
+			}
+			defer func() { _ = recover() }()
+			_ = v.Update(own, func(x *int64) { *x = 1; panic("half done") })
+		}, heapbackend.ErrConcurrent},
 	} {
 		for _, every := range []time.Duration{0, time.Hour, time.Millisecond} {
 			t.Run(name+"/"+every.String(), func(t *testing.T) {

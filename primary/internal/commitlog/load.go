@@ -24,12 +24,14 @@ type View struct {
 	Live []Entry
 	// Faults are the slots that cannot be read from record or copy and that count, or may.
 	Faults []Fault
+	// Copied are the slots that were read from their copy, with what is wrong with the record itself.
+	Copied []Fault
 }
 
 // Fault is a slot that cannot be read.
 type Fault struct {
 	Slot uint64
-	Err  error // a *DamageError
+	Err  error // a *DamageError; of a record that has a copy, any
 }
 
 // Top returns the highest slot taken.
@@ -92,7 +94,7 @@ type loader struct {
 func (l *loader) read(ctx context.Context) error {
 	v := &l.view
 	for _, slot := range slices.Backward(v.Slots) {
-		r, err := ReadRecord(ctx, l.store, l.job, slot)
+		r, err := l.record(ctx, slot)
 		if err == nil {
 			v.Newest = r
 			break
@@ -138,11 +140,20 @@ func (l *loader) fault(slot uint64, err error) error {
 	return nil
 }
 
+// record reads a record, and notes that it is its copy.
+func (l *loader) record(ctx context.Context, slot uint64) (*Record, error) {
+	r, lost, err := readEither(ctx, l.store, l.job, slot)
+	if lost != nil {
+		l.view.Copied = append(l.view.Copied, Fault{Slot: slot, Err: lost})
+	}
+	return r, err
+}
+
 // entry finds what was committed in a live slot.
 func (l *loader) entry(ctx context.Context, ref Ref, holders map[uint64]*Record) (Entry, error) {
 	holder := holders[ref.Holder]
 	if holder == nil {
-		r, err := ReadRecord(ctx, l.store, l.job, ref.Holder)
+		r, err := l.record(ctx, ref.Holder)
 		if err != nil {
 			return Entry{}, err
 		}
@@ -171,22 +182,28 @@ func (r *Record) entry(slot uint64) Entry {
 // ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, ErrNotExist only if
 // neither is there.
 func ReadRecord(ctx context.Context, store Store, job string, slot uint64) (*Record, error) {
-	r, err := readRecord(ctx, store, job, slot, RecordName(job, slot))
+	r, _, err := readEither(ctx, store, job, slot)
+	return r, err
+}
+
+// readEither is ReadRecord, and says what is wrong with a record whose copy it returns.
+func readEither(ctx context.Context, store Store, job string, slot uint64) (r *Record, lost, err error) {
+	r, err = readRecord(ctx, store, job, slot, RecordName(job, slot))
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrVersion) {
-		return r, err
+		return r, nil, err
 	}
 	r, copyErr := readRecord(ctx, store, job, slot, CopyName(job, slot))
 	switch {
 	case copyErr == nil:
-		return r, nil
+		return r, err, nil
 	case !errors.Is(err, ErrNotExist): // else what is there decides
-		return nil, err
+		return nil, nil, err
 	}
 	var foreign *ForeignError
 	if errors.As(copyErr, &foreign) { // a stray file, which says nothing of what the log is
 		copyErr = &DamageError{Name: foreign.Name, Reason: fmt.Sprintf("copy of a log record of job %q", foreign.Job)}
 	}
-	return nil, copyErr
+	return nil, nil, copyErr
 }
 
 func readRecord(ctx context.Context, store Store, job string, slot uint64, name string) (*Record, error) {
