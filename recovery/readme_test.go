@@ -15,10 +15,10 @@ import (
 
 // The program of the README, word for word; internal/layout checks that it is.
 func Example_readme() {
-	store := primary.NewMemory() // or primary.OpenDir("/var/lib/orders/checkpoints")
+	store := primary.NewMemory() // or store, err := primary.OpenDir("/var/lib/orders/checkpoints")
 	job, err := recovery.NewJob(recovery.Config{
 		Name: "orders", Tasks: 2, Primary: store, Every: 10 * time.Second,
-		Local: localcopy.Stack(localcopy.Heap()), // and localcopy.File("/var/lib/orders/local")
+		Local: localcopy.Stack(localcopy.Heap()), // and localcopy.File("/var/lib/orders/local"), with a Worker name
 	})
 	if err != nil {
 		log.Fatal(err)
