@@ -167,7 +167,9 @@ func (w *AggregatingView[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
 	}
 	defer release()
 	if p := w.f.get(k); p.e != nil {
-		return w.agg.Result(*p.e), true
+		acc := *p.e
+		clip(&acc, w.value.clips) // Result may append to it, in several readers at once
+		return w.agg.Result(acc), true
 	}
 	return out, false
 }

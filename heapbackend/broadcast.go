@@ -68,9 +68,14 @@ func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
 	}
-	p, _, _, err := s.table.Upsert(s.hash(mk), mk)
+	p, inserted, _, err := s.table.Upsert(s.hash(mk), mk)
 	if err != nil {
 		return s.core.full(s.info.name, err)
+	}
+	if s.check != nil && !inserted {
+		if err := s.check.again(s.hash(mk), wholeValue(p)); err != nil {
+			return err
+		}
 	}
 	*p = v
 	if s.own != nil && !s.own.take(p) {
@@ -102,6 +107,9 @@ func (s *Broadcast[MK, V]) Remove(mk MK) error {
 		return s.core.guard.refused()
 	}
 	s.table.Delete(s.hash(mk), mk)
+	if s.check != nil {
+		s.check.forget(0, s.hash(mk))
+	}
 	s.core.guard.leave()
 	return nil
 }

@@ -67,6 +67,9 @@ func (s *OperatorList[V]) Append(vs ...V) error {
 	if !ok {
 		return s.core.tooDeep(s.info.name)
 	}
+	if err := s.compare(); err != nil {
+		return err
+	}
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
 	}
@@ -84,6 +87,9 @@ func (s *OperatorList[V]) Set(vs ...V) error {
 	if !ok {
 		return s.core.tooDeep(s.info.name)
 	}
+	if err := s.compare(); err != nil {
+		return err
+	}
 	s.list = chunks[V]{}
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
@@ -91,6 +97,14 @@ func (s *OperatorList[V]) Set(vs ...V) error {
 	err := s.written()
 	s.core.guard.leave()
 	return err
+}
+
+// compare compares the elements with what was last written.
+func (s *OperatorList[V]) compare() error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check.again(0, elements(&s.list))
 }
 
 // written checks the elements that were written.
