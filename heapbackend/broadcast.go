@@ -188,7 +188,12 @@ type frozenBroadcast[MK comparable, V any] struct {
 
 func (f *frozenBroadcast[MK, V]) described() *stateInfo { return &f.state.info }
 func (f *frozenBroadcast[MK, V]) entries(int) uint64    { return uint64(f.table.Len()) }
-func (f *frozenBroadcast[MK, V]) only(int) frozen       { return f }
+
+// only implements frozen.
+func (f *frozenBroadcast[MK, V]) only(int) frozen {
+	bare := &Broadcast[MK, V]{operator: operator{info: f.state.info}, codec: f.state.codec}
+	return &frozenBroadcast[MK, V]{state: bare, table: f.table}
+}
 
 func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start, c := len(dst), &f.state.codec

@@ -183,7 +183,12 @@ type frozenList[V any] struct {
 
 func (f *frozenList[V]) described() *stateInfo { return &f.state.info }
 func (f *frozenList[V]) entries(int) uint64    { return uint64(f.list.n) }
-func (f *frozenList[V]) only(int) frozen       { return f }
+
+// only implements frozen.
+func (f *frozenList[V]) only(int) frozen {
+	bare := &OperatorList[V]{operator: operator{info: f.state.info}, codec: f.state.codec}
+	return &frozenList[V]{state: bare, list: f.list}
+}
 
 func (f *frozenList[V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start := len(dst)
