@@ -62,8 +62,8 @@ func (s *Broadcast[MK, V]) hash(mk MK) uint64 {
 	return s.codec.sub.hasher.Hash(mk)
 }
 
-// Put sets the value of a key to a copy of v. Errors: ErrConcurrent, ErrFull, ErrDepth, ErrClosed. O(1), with references O(size
-// of the value); after a capture the first write to a page copies it.
+// Put sets the value of a key to a copy of v. Errors: ErrConcurrent, ErrFull, ErrDepth, ErrClosed. O(1), with
+// references O(size of the value); after a capture the first write to a page copies it.
 func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()

@@ -179,8 +179,8 @@ func (s *keyed[K, E]) leave() error {
 	return err
 }
 
-// tidy does what an operation ends with: it cleans up a little where there is a lifetime, and checks what was written. The
-// compiler inlines it, and not leave: the hottest paths call it.
+// tidy does what an operation ends with: it cleans up a little where there is a lifetime, and checks what was written.
+// The compiler inlines it, and not leave: the hottest paths call it.
 func (s *keyed[K, E]) tidy() error {
 	if s.after != nil {
 		return s.after()

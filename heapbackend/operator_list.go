@@ -10,8 +10,8 @@ import (
 // OperatorList is a state that holds a sequence of elements of type V for the task as a whole: what a source reads from,
 // say, and how far it has come. NewSplitList and NewUnionList say what a restore makes of the lists of all tasks.
 //
-// The state keeps its own copies of elements, which never change: replace them with Set. What it yields must not be assigned
-// through.
+// The state keeps its own copies of elements, which never change: replace them with Set. What it yields must not be
+// assigned through.
 type OperatorList[V any] struct {
 	operator
 	codec valueCodec[V]
@@ -57,8 +57,9 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	return s, nil
 }
 
-// Append adds copies of elements to the end of the list. Errors: ErrConcurrent, ErrDepth, ErrClosed, and what else made the
-// backend refuse use. O(size of the elements); after a capture the first append copies at most 256 elements or about 8 KiB.
+// Append adds copies of elements to the end of the list. Errors: ErrConcurrent, ErrDepth, ErrClosed, and what else made
+// the backend refuse use. O(size of the elements); after a capture the first append copies at most 256 elements or
+// about 8 KiB.
 func (s *OperatorList[V]) Append(vs ...V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
