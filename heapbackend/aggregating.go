@@ -12,11 +12,11 @@ import (
 type Aggregator[In, Acc, Out any] struct {
 	// Create returns the accumulator of nothing, of which the state keeps a copy; nil means the zero Acc.
 	Create func() Acc
-	// Add adds a value to an accumulator, in place, as the function given to Value.Update would. It must not change what in
-	// refers to, but may store it: the state keeps a copy. Required.
+	// Add adds a value to an accumulator, in place, as the function given to Value.Update would. It must not change what
+	// in refers to, but may store it: the state keeps a copy. Required.
 	Add func(acc *Acc, in In)
-	// Result returns the result of an accumulator, which it must not assign through, nor may the caller through the result.
-	// The result may be the accumulator or a part of it. Required.
+	// Result returns the result of an accumulator, which it must not assign through, nor may the caller through the
+	// result. The result may be the accumulator or a part of it; what it appends to has no room. Required.
 	Result func(acc Acc) Out
 	// Merge adds one accumulator to another, in place; from is not used again. It is required only where namespaces are
 	// merged.
@@ -167,7 +167,9 @@ func (w *AggregatingView[K, In, Acc, Out]) Get(k K) (out Out, ok bool) {
 	}
 	defer release()
 	if p := w.f.get(k); p.e != nil {
-		return w.agg.Result(*p.e), true
+		acc := *p.e
+		clip(&acc, w.value.clips) // Result may append to it, in several readers at once
+		return w.agg.Result(acc), true
 	}
 	return out, false
 }

@@ -171,7 +171,7 @@ type frozen interface {
 	// appendGroup appends the records of a group.
 	appendGroup(dst []byte, group int) ([]byte, error)
 	entries(group int) uint64
-	// only returns the same for one of its groups alone: it refers to nothing of the others.
+	// only returns the same for one of its groups alone: it refers to nothing of the others, nor to the backend.
 	only(group int) frozen
 }
 

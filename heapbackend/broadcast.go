@@ -62,15 +62,20 @@ func (s *Broadcast[MK, V]) hash(mk MK) uint64 {
 	return s.codec.sub.hasher.Hash(mk)
 }
 
-// Put sets the value of a key to a copy of v. Errors: ErrConcurrent, ErrFull, ErrDepth, ErrClosed. O(1), with references O(size
-// of the value); after a capture the first write to a page copies it.
+// Put sets the value of a key to a copy of v. Errors: ErrConcurrent, ErrFull, ErrDepth, ErrClosed. O(1), with
+// references O(size of the value); after a capture the first write to a page copies it.
 func (s *Broadcast[MK, V]) Put(mk MK, v V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
 	}
-	p, _, _, err := s.table.Upsert(s.hash(mk), mk)
+	p, inserted, _, err := s.table.Upsert(s.hash(mk), mk)
 	if err != nil {
 		return s.core.full(s.info.name, err)
+	}
+	if s.check != nil && !inserted {
+		if err := s.check.again(s.hash(mk), wholeValue(p)); err != nil {
+			return err
+		}
 	}
 	*p = v
 	if s.own != nil && !s.own.take(p) {
@@ -102,6 +107,9 @@ func (s *Broadcast[MK, V]) Remove(mk MK) error {
 		return s.core.guard.refused()
 	}
 	s.table.Delete(s.hash(mk), mk)
+	if s.check != nil {
+		s.check.forget(0, s.hash(mk))
+	}
 	s.core.guard.leave()
 	return nil
 }
@@ -180,7 +188,12 @@ type frozenBroadcast[MK comparable, V any] struct {
 
 func (f *frozenBroadcast[MK, V]) described() *stateInfo { return &f.state.info }
 func (f *frozenBroadcast[MK, V]) entries(int) uint64    { return uint64(f.table.Len()) }
-func (f *frozenBroadcast[MK, V]) only(int) frozen       { return f }
+
+// only implements frozen.
+func (f *frozenBroadcast[MK, V]) only(int) frozen {
+	bare := &Broadcast[MK, V]{operator: operator{info: f.state.info}, codec: f.state.codec}
+	return &frozenBroadcast[MK, V]{state: bare, table: f.table}
+}
 
 func (f *frozenBroadcast[MK, V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start, c := len(dst), &f.state.codec

@@ -29,7 +29,8 @@ func carriedFrom(f frozen, group int) carriedGroup {
 	if c, ok := f.(*carried); ok {
 		return c.groups[group]
 	}
-	return carriedGroup{info: f.described(), group: group, n: f.entries(group), from: f.only(group)}
+	from := f.only(group)
+	return carriedGroup{info: from.described(), group: group, n: f.entries(group), from: from}
 }
 
 func (g *carriedGroup) append(dst []byte) ([]byte, error) {

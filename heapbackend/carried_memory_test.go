@@ -81,36 +81,44 @@ var largeKinds = map[string]func(t *testing.T, b *heapbackend.Backend[uint64], p
 }
 
 // TestAGroupKeepsItselfAloneAlive restores one group of a large snapshot, into a backend that knows its state and into
-// one that carries it.
+// one that carries it. The one that gave it is closed, or forgotten.
 func TestAGroupKeepsItselfAloneAlive(t *testing.T) {
-	const perGroup = 2 << 20
 	for name, fill := range largeKinds {
 		for _, carried := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/carried=%v", name, carried), func(t *testing.T) {
-				base := heapBytes()
-				source := backend[uint64](t, whole())
-				fill(t, source, perGroup)
-				s := capture(t, source)
-				require.NoError(t, source.Close())
-				all := heapBytes() - base
-				require.Greater(t, all, testM*perGroup/2, "the test fills less than it means to")
-				b := backend[uint64](t, part(0, 1))
-				if !carried {
-					fill(t, b, 0)
-				}
-				staged, err := stage(b, s, adopted)
-				require.NoError(t, err)
-				require.NoError(t, b.Install(staged))
-				want, _, err := s.AppendGroup(nil, 0)
-				require.NoError(t, err)
-				s.Release()
-				source, s = nil, nil
-				require.Less(t, heapBytes()-base-cap(want), all*2/testM, "of one group of %d", testM)
-				got, _, err := capture(t, b).AppendGroup(nil, 0)
-				require.NoError(t, err)
-				require.True(t, bytes.Equal(want, got), "the group has changed")
-				require.Zero(t, staged[0].Group(), "the program may keep what it installed")
-			})
+			for _, closed := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s/carried=%v/closed=%v", name, carried, closed), func(t *testing.T) {
+					requireOneGroupKept(t, fill, carried, closed)
+				})
+			}
 		}
 	}
+}
+
+func requireOneGroupKept(t *testing.T, fill func(*testing.T, *heapbackend.Backend[uint64], int), carried, closed bool) {
+	const perGroup = 2 << 20
+	base := heapBytes()
+	source := backend[uint64](t, whole())
+	fill(t, source, perGroup)
+	s := capture(t, source)
+	if closed {
+		require.NoError(t, source.Close())
+	}
+	all := heapBytes() - base
+	require.Greater(t, all, testM*perGroup/2, "the test fills less than it means to")
+	b := backend[uint64](t, part(0, 1))
+	if !carried {
+		fill(t, b, 0)
+	}
+	staged, err := stage(b, s, adopted)
+	require.NoError(t, err)
+	require.NoError(t, b.Install(staged))
+	want, _, err := s.AppendGroup(nil, 0)
+	require.NoError(t, err)
+	s.Release()
+	source, s = nil, nil
+	require.Less(t, heapBytes()-base-cap(want), all*2/testM, "of one group of %d", testM)
+	got, _, err := capture(t, b).AppendGroup(nil, 0)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want, got), "the group has changed")
+	require.Zero(t, staged[0].Group(), "the program may keep what it installed")
 }

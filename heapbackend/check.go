@@ -126,6 +126,14 @@ func (c *checker) record(group int, key, sum uint64) {
 	c.sums[group][key] = sum
 }
 
+// again compares an entry of operator state that is going to be written. A fault makes the backend refuse further use.
+func (c *checker) again(key uint64, p valueSeq) error {
+	if err := c.compare(0, key, -1, p); err != nil {
+		return c.core.guard.fail(err)
+	}
+	return nil
+}
+
 // forget drops the sum of an entry that changes without an operation on it.
 func (c *checker) forget(group int, key uint64) { delete(c.sums[group], key) }
 

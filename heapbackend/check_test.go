@@ -256,7 +256,7 @@ func kindsThatCheck(*testing.T) map[string]func(t *testing.T, b *heapbackend.Bac
 // reachable is one state whose contents a program can get at.
 type reachable struct {
 	got   func() []int // what it returns
-	write func() error // one more operation on the same entry
+	write func() error // another operation on the same entry
 	group int          // of the entry
 }
 
@@ -283,13 +283,13 @@ func sharedKinds(t *testing.T) map[string]func(b *heapbackend.Backend[uint64]) r
 			s, err := heapbackend.NewSplitList[[]int](b, "split")
 			require.NoError(t, err)
 			require.NoError(t, s.Append([]int{1}))
-			return reachable{func() []int { return slices.Collect(s.All())[0] }, nil, testM}
+			return reachable{func() []int { return slices.Collect(s.All())[0] }, func() error { return s.Append([]int{2}) }, testM}
 		},
 		"broadcast": func(b backend) reachable {
 			s, err := heapbackend.NewBroadcast[string, []int](b, "broadcast")
 			require.NoError(t, err)
 			require.NoError(t, s.Put("a", []int{1}))
-			return reachable{func() []int { v, _ := s.Get("a"); return v }, nil, testM}
+			return reachable{func() []int { v, _ := s.Get("a"); return v }, func() error { return s.Put("a", []int{2}) }, testM}
 		},
 	}
 }
@@ -305,9 +305,7 @@ func TestCheckValuesFindsAssignmentThroughWhatGetReturned(t *testing.T) {
 			require.Equal(t, err, b.Err())
 
 			b = backend[uint64](t, checking())
-			if x = of(b); x.write == nil {
-				return
-			}
+			x = of(b)
 			require.NoError(t, x.write())
 			x.got()[0]++
 			err = x.write()

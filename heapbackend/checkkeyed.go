@@ -23,7 +23,9 @@ func (s *keyed[K, E]) checked(v valueCheck, in func(e *E) valueSeq) {
 }
 
 // upserted is the end of upsert where there is more to an operation than its entry.
-func (s *keyed[K, E]) upserted(t *cow.Table[K, E], hash uint64, k K, e *E, inserted, fresh bool) (*E, bool, bool, error) {
+func (s *keyed[K, E]) upserted(
+	t *cow.Table[K, E], hash uint64, k K, e *E, inserted, fresh bool,
+) (*E, bool, bool, error) {
 	if s.check != nil {
 		w := writing{group: s.groupOf(k) - s.core.cfg.Range.First, key: hash, values: func() valueSeq {
 			if e := t.Get(hash, k); e != nil {

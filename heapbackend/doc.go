@@ -57,9 +57,10 @@
 //
 // What a state gives is shared, with the state and with snapshots, and must not be assigned through: no element of a
 // slice or a map of it is set, nothing that a pointer in it leads to, and no method called that does so. Appending is
-// no assignment, since no slice that is given has spare capacity. What Get returned may change with the next Update of
-// its key; what a view or a loop yields, with Updates after the snapshot's release, or the loop's end.
-// Config.CheckValues finds programs that do it all the same.
+// no assignment, since no slice that is given has spare capacity, but for what a type with methods of its own keeps in
+// unexported fields behind references. What Get returned may change with the next Update of its key; what a view or a
+// loop yields, with Updates after the snapshot's release, or the loop's end. Config.CheckValues finds programs that do
+// it all the same.
 //
 // Update, and an Aggregator's Add and Merge, are the way to modify in place. What their functions are given is theirs
 // during the call; they keep nothing of it.
@@ -90,12 +91,13 @@
 //
 //	Get, loops     O(1) and no allocation, as for all values
 //	Put and such   O(size of the value): it is copied
-//	Update         O(1) where the references that fn leaves are those that were there: in the value itself, or in structs that
-//	               its pointers lead to, are slices, maps and pointers behind which are no further references. One that
-//	               is new is copied. A slice that fn appends to counts as new only when its memory is: amortised O(1) for
-//	               slices of the value itself. What leads to further references, as [][]int, map[string]*T and a type that
-//	               is part of itself do, is copied by every Update: use a Map, a List or a flatter type for what is large.
-//	               Times behind references make it O(size), too.
+//	Update         O(1) where the references that fn leaves are those that were there: in the value itself, or in
+//	               structs that its pointers lead to, are slices, maps and pointers behind which are no further
+//	               references. One that is new is copied. A slice that fn appends to counts as new only when its
+//	               memory is: amortised O(1) for slices of the value itself. What leads to further references, as
+//	               [][]int, map[string]*T and a type that is part of itself do, is copied by every Update: use a Map, a
+//	               List or a flatter type for what is large. Times behind references make it O(size), too, and so do
+//	               slices in exported fields behind references where a type has a codec or a Clone of its own.
 //
 // Options.Clone, or a Clone method of the type that is copied, replaces the copying; such values are copied only when
 // one of the references in the value itself is new. What an Update's function stores deeper must then be no one else's.
@@ -114,7 +116,8 @@
 //	FaultUnsteady    the same value has other bytes each time
 //	FaultUnreadable  the codec refuses the value, or its own bytes
 //
-// The operation that finds one returns it, and the backend refuses further use, the next capture included. NaN is equal
+// The operation that finds one returns it, and the backend refuses further use, the next capture included; what reads a
+// snapshot, which may be another's, only returns it. NaN is equal
 // to itself. Types with methods of their own are compared to the last unexported field: one that keeps what it does not
 // write, a cache say, cannot be checked. Keys need no check: all of a key is written, whatever its methods say.
 //
@@ -164,8 +167,9 @@
 //
 // A timer is registered, deleted and removed in O(log timers of its group); asking whether one is due is O(1).
 //
-// Get, Put, Update, Delete: O(1), one hash and one probe, and for values with references what the rules for values say. The first write to a page after a capture copies up to about
-// 4 KiB, or eight entries where those are larger. Capture: O(states x key groups). AppendGroup and StageBlock:
-// O(entries of the group). With a TTL each operation reads the clock and looks at a few entries more, and a snapshot counts a
-// group once, when it is first asked. Benchmarks beside the code print the ratios to Go's own map: go test -bench . ./heapbackend.
+// Get, Put, Update, Delete: O(1), one hash and one probe, and for values with references what the rules for values say.
+// The first write to a page after a capture copies up to about 4 KiB, or eight entries where those are larger. Capture:
+// O(states x key groups). AppendGroup and StageBlock: O(entries of the group). With a TTL each operation reads the
+// clock and looks at a few entries more, and a snapshot counts a group once, when it is first asked. Benchmarks beside
+// the code print the ratios to Go's own map: go test -bench . ./heapbackend.
 package heapbackend

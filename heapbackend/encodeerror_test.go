@@ -234,3 +234,34 @@ func placeOf(t *testing.T, v *heapbackend.Value[uint64, int], k uint64) func(*he
 		return slices.Index(keysOf(view.InGroup(5)), k)
 	}
 }
+
+// refusing is a codec that stops to read what it writes.
+type refusing struct{ stopped *bool }
+
+func (refusing) ID() string { return "refusing" }
+
+func (refusing) Append(dst []byte, v *int) ([]byte, error) {
+	return wire.AppendInt(dst, int64(*v)), nil
+}
+
+func (c refusing) Decode(src []byte, v *int) ([]byte, error) {
+	r := wire.NewReader(src)
+	if *v = int(r.Int()); *c.stopped {
+		return nil, errNegative
+	}
+	return r.Rest(), r.Err()
+}
+
+func TestWhatACaptureCannotReadBackEndsTheBackend(t *testing.T) {
+	b, stopped := backend[uint64](t, checking()), false
+	s := valueOf(t, b, "value", heapbackend.Options[int]{Codec: refusing{&stopped}})
+	require.NoError(t, s.Put(keyIn(t, 3, 0), 1))
+	capture(t, b).Release()
+	stopped = true
+	_, err := b.Capture()
+	require.Equal(t, 3, requireFault(t, err, "value", heapbackend.FaultUnreadable).Group)
+	require.Equal(t, err, b.Err())
+	stopped = false
+	_, err = b.Capture()
+	require.ErrorIs(t, err, heapbackend.ErrCheck, "a job starts again, and finds it again")
+}

@@ -52,8 +52,8 @@ var (
 type EncodeError struct {
 	State string // name of the state
 	Group int    // its key group or, for operator state, the number of the task's block
-	// Entry is the place of the entry in the group, from 0: that at which a view of the snapshot yields it, in InGroup or, for
-	// operator state, in All.
+	// Entry is the place of the entry in the group, from 0: that at which a view of the snapshot yields it, in InGroup or,
+	// for operator state, in All.
 	Entry int
 	Cause error // what the codec says, never with a key or value
 }

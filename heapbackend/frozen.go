@@ -11,7 +11,7 @@ import (
 
 // frozenKeyed is one state of a snapshot. It reads only what never changes of its state: descriptions and codecs.
 type frozenKeyed[K comparable, E any] struct {
-	state  *keyed[K, E]
+	state  *keyed[K, E] // or its bare one, of what only returned
 	tables []cow.Frozen[K, E]
 	first  int
 	index  any // of the keys, nil without namespaces
@@ -27,7 +27,7 @@ func (f *frozenKeyed[K, E]) described() *stateInfo { return &f.state.info }
 // only implements frozen.
 func (f *frozenKeyed[K, E]) only(group int) frozen {
 	i := group - f.first
-	o := &frozenKeyed[K, E]{state: f.state, tables: []cow.Frozen[K, E]{f.tables[i]}, first: group}
+	o := &frozenKeyed[K, E]{state: f.state.bare, tables: []cow.Frozen[K, E]{f.tables[i]}, first: group}
 	if ix, ok := f.index.(frozenIndex); ok {
 		o.index = ix.only(group)
 	}

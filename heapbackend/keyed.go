@@ -28,6 +28,10 @@ type keyed[K comparable, E any] struct {
 	// after ends an operation that began with upsert, where that takes more than leaving the guard: with a lifetime, or a
 	// check. It is nil for all others, which so have one thing to look at.
 	after func() error
+
+	// bare is what entries are written with, and none of them: what is carried of the state refers to it, and so keeps
+	// neither the state nor its backend alive.
+	bare *keyed[K, E]
 }
 
 // layout is how entries are written and read.
@@ -64,6 +68,10 @@ func register[K comparable, E any](in Scope[K], info stateInfo, l layout[E]) (*k
 	}
 	defer b.guard.leave()
 	s := &keyed[K, E]{core: b, info: info, keys: of.keys, layout: l, life: l.life}
+	s.bare = &keyed[K, E]{info: info, keys: of.keys, layout: l}
+	if s.bare.layout.life = nil; s.life != nil {
+		s.bare.life = new(lifetime)
+	}
 	s.pool = s.newPool(b.space)
 	s.tables = make([]cow.Table[K, E], b.groups())
 	for i := range s.tables {
@@ -171,8 +179,8 @@ func (s *keyed[K, E]) leave() error {
 	return err
 }
 
-// tidy does what an operation ends with: it cleans up a little where there is a lifetime, and checks what was written. The
-// compiler inlines it, and not leave: the hottest paths call it.
+// tidy does what an operation ends with: it cleans up a little where there is a lifetime, and checks what was written.
+// The compiler inlines it, and not leave: the hottest paths call it.
 func (s *keyed[K, E]) tidy() error {
 	if s.after != nil {
 		return s.after()

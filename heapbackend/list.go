@@ -12,8 +12,8 @@ import (
 // List is a state that holds a sequence of elements of type V for each key. An append costs O(1) whatever the length,
 // after a capture too: the elements stand in chunks, of which a snapshot and the backend share all but the last.
 //
-// The state keeps its own copies of elements, which never change. What it yields must not be assigned through. With a TTL each
-// element expires on its own.
+// The state keeps its own copies of elements, which never change. What it yields must not be assigned through. With a
+// TTL each element expires on its own.
 type List[K comparable, V any] struct {
 	*keyed[K, chunks[V]]
 	own *owning[V]
@@ -154,8 +154,8 @@ func (c *valueCodec[V]) listDecoder(space *cow.Space, written *stateInfo, st sta
 	}, err
 }
 
-// Append adds copies of elements to the end of a key's list. Errors as Value.Put. O(size of the elements); after a capture the first
-// append to a list copies at most one chunk: 256 elements or about 8 KiB.
+// Append adds copies of elements to the end of a key's list. Errors as Value.Put. O(size of the elements); after a
+// capture the first append to a list copies at most one chunk: 256 elements or about 8 KiB.
 func (s *List[K, V]) Append(k K, vs ...V) error {
 	if len(vs) == 0 {
 		return s.core.Err()
@@ -175,7 +175,8 @@ func (s *List[K, V]) Append(k K, vs ...V) error {
 	return s.leave()
 }
 
-// Set replaces a key's list by copies of elements; with none it is Delete. Errors as Value.Put. O(size of the elements).
+// Set replaces a key's list by copies of elements; with none it is Delete. Errors as Value.Put. O(size of the
+// elements).
 func (s *List[K, V]) Set(k K, vs ...V) error {
 	if len(vs) == 0 {
 		return s.Delete(k)

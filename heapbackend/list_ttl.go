@@ -257,8 +257,9 @@ func (s *List[K, V]) extend(k K, list chunks[V], n int, m moment) {
 		return
 	}
 	if n < c.n && c.extends(&list) {
-		c, _, _, _ = t.Upsert(hash, k) // a key that is present takes no room
-		*c = c.touched(s.core.space, n, w, m.stamp)
+		if c, _, _, err := t.Upsert(hash, k); err == nil { // as in trim
+			*c = c.touched(s.core.space, n, w, m.stamp)
+		}
 		return
 	}
 	if !c.whole(w) {

@@ -47,8 +47,8 @@ func TestALoopOverLittleCopiesNoPages(t *testing.T) {
 	require.EqualValues(t, []int{2, 2}, []int{int(x), y}, "the loops wrote")
 }
 
-// TestALoopYieldsWhatWasThereWhenItBegan has loops over few and many entries whose bodies change all of them, one inside the
-// other.
+// TestALoopYieldsWhatWasThereWhenItBegan has loops over few and many entries whose bodies change all of them, one
+// inside the other.
 func TestALoopYieldsWhatWasThereWhenItBegan(t *testing.T) {
 	for _, size := range []uint64{1, 5, 200, 3000} {
 		b := backend[string](t, whole())

@@ -205,9 +205,9 @@ func (s *Map[K, MK, V]) Len(k K) int {
 	return 0
 }
 
-// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be
-// assigned through. O(entries yielded). A small map of values without slices, maps and pointers, about a page of them, is
-// copied for the loop; during a loop over another one writes to the backend copy pages, as after a capture.
+// Entries yields the map of k as it was when the loop began; the loop's body may write. The values must not be assigned
+// through. O(entries yielded). A small map of values without slices, maps and pointers, about a page of them, is copied
+// for the loop; during a loop over another one writes to the backend copy pages, as after a capture.
 func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) { s.loop(k, yield) }
 }

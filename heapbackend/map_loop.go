@@ -13,8 +13,8 @@ type pair[MK comparable, V any] struct {
 	value V
 }
 
-// loopBytes is how many bytes a loop copies at most to be independent of what its body writes. Beyond that a view is cheaper,
-// although every page that is written during the loop is copied then.
+// loopBytes is how many bytes a loop copies at most to be independent of what its body writes. Beyond that a view is
+// cheaper, although every page that is written during the loop is copied then.
 const loopBytes = 4096
 
 // loop is Entries. Everything is read from the backend before the first entry is yielded.
@@ -79,8 +79,8 @@ func seqOf[MK comparable, V any](pairs []pair[MK, V]) iter.Seq2[MK, V] {
 	}
 }
 
-// yieldAll passes entries of the map of k on to a loop. Where reading extends lives it does so when the loop ends, for what
-// was yielded: entries yields the same again.
+// yieldAll passes entries of the map of k on to a loop. Where reading extends lives it does so when the loop ends, for
+// what was yielded: entries yields the same again.
 func (s *Map[K, MK, V]) yieldAll(k K, m moment, entries iter.Seq2[MK, V], yield func(MK, V) bool) {
 	if s.life == nil || !s.life.onRead {
 		entries(yield)

@@ -28,9 +28,9 @@ type Migration struct {
 //
 // fn is called once for each value, element or map value of each key group that is read, and again if the group is read
 // again: for several values at once from several goroutines, so it must depend on its argument alone, and must not use
-// the backend. It must neither keep nor modify what it is given, and returns what is nested at most MaxDepth deep; parts of that may be in what it returns, and so may
-// what the program shares between values, for the state keeps a copy. If it returns an error, or panics, the group is
-// not staged: the error is a *SchemaError with that as its Cause.
+// the backend. It must neither keep nor modify what it is given, and returns what is nested at most MaxDepth deep;
+// parts of that may be in what it returns, and so may what the program shares between values, for the state keeps a
+// copy. If it returns an error, or panics, the group is not staged: the error is a *SchemaError with that as its Cause.
 //
 // Faults are reported where the state is registered. Cost: two allocations for each value and step, above what fn does.
 func Migrate[Old, New any](from uint64, fn func(Old) (New, error), opts ...Options[Old]) Migration {
@@ -101,7 +101,8 @@ func checkMigrations(version uint64, v reflect.Type, steps []Migration) error {
 }
 
 // from returns what decodes the values of a state that was written as described: of this version, or of an older one
-// from which migrations lead to this. What it decodes is the state's own. It belongs to one goroutine. Errors are refusals.
+// from which migrations lead to this. What it decodes is the state's own. It belongs to one goroutine. Errors are
+// refusals.
 func (c *valueCodec[V]) from(written *stateInfo) (func(*wire.Reader, *V) error, error) {
 	if written.version == c.version {
 		decode, err := c.reads(written)

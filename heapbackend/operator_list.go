@@ -10,8 +10,8 @@ import (
 // OperatorList is a state that holds a sequence of elements of type V for the task as a whole: what a source reads from,
 // say, and how far it has come. NewSplitList and NewUnionList say what a restore makes of the lists of all tasks.
 //
-// The state keeps its own copies of elements, which never change: replace them with Set. What it yields must not be assigned
-// through.
+// The state keeps its own copies of elements, which never change: replace them with Set. What it yields must not be
+// assigned through.
 type OperatorList[V any] struct {
 	operator
 	codec valueCodec[V]
@@ -57,8 +57,9 @@ func newOperatorList[V any](c *core, name, kind string, opts []Options[V]) (*Ope
 	return s, nil
 }
 
-// Append adds copies of elements to the end of the list. Errors: ErrConcurrent, ErrDepth, ErrClosed, and what else made the
-// backend refuse use. O(size of the elements); after a capture the first append copies at most 256 elements or about 8 KiB.
+// Append adds copies of elements to the end of the list. Errors: ErrConcurrent, ErrDepth, ErrClosed, and what else made
+// the backend refuse use. O(size of the elements); after a capture the first append copies at most 256 elements or
+// about 8 KiB.
 func (s *OperatorList[V]) Append(vs ...V) error {
 	if !s.core.guard.enter() {
 		return s.core.guard.refused()
@@ -66,6 +67,9 @@ func (s *OperatorList[V]) Append(vs ...V) error {
 	vs, ok := s.own.copies(vs)
 	if !ok {
 		return s.core.tooDeep(s.info.name)
+	}
+	if err := s.compare(); err != nil {
+		return err
 	}
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
@@ -84,6 +88,9 @@ func (s *OperatorList[V]) Set(vs ...V) error {
 	if !ok {
 		return s.core.tooDeep(s.info.name)
 	}
+	if err := s.compare(); err != nil {
+		return err
+	}
 	s.list = chunks[V]{}
 	for _, v := range vs {
 		s.list.add(s.core.space, v)
@@ -91,6 +98,14 @@ func (s *OperatorList[V]) Set(vs ...V) error {
 	err := s.written()
 	s.core.guard.leave()
 	return err
+}
+
+// compare compares the elements with what was last written.
+func (s *OperatorList[V]) compare() error {
+	if s.check == nil {
+		return nil
+	}
+	return s.check.again(0, elements(&s.list))
 }
 
 // written checks the elements that were written.
@@ -169,7 +184,12 @@ type frozenList[V any] struct {
 
 func (f *frozenList[V]) described() *stateInfo { return &f.state.info }
 func (f *frozenList[V]) entries(int) uint64    { return uint64(f.list.n) }
-func (f *frozenList[V]) only(int) frozen       { return f }
+
+// only implements frozen.
+func (f *frozenList[V]) only(int) frozen {
+	bare := &OperatorList[V]{operator: operator{info: f.state.info}, codec: f.state.codec}
+	return &frozenList[V]{state: bare, list: f.list}
+}
 
 func (f *frozenList[V]) appendGroup(dst []byte, group int) ([]byte, error) {
 	start := len(dst)

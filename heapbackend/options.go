@@ -15,8 +15,8 @@ type Codec[V any] interface {
 	// ID names the encoding and its version. It is recorded in every checkpoint; one that was written with another ID is
 	// refused.
 	ID() string
-	// Append appends exactly one msgpack value to dst, from which Decode gives the same value, whatever that holds. The same
-	// value must always give the same bytes.
+	// Append appends exactly one msgpack value to dst, from which Decode gives the same value, whatever that holds. The
+	// same value must always give the same bytes.
 	Append(dst []byte, v *V) ([]byte, error)
 	// Decode reads one value from the start of src into *v, which is zero, and returns the rest of src. It must not keep
 	// src, must treat it as hostile, and returns an error rather than panic.

@@ -14,6 +14,9 @@ import (
 // []byte and what a type with methods of its own, or a Codec, writes.
 const MaxDepth = wire.MaxDepth
 
+// mostScratch is how many bytes a state keeps between two looks at how deep a value is nested.
+const mostScratch = 64 << 10
+
 // owning makes the values of one state, and keeps them, the state's own. Where there is nothing to do for a type it is
 // nil.
 //
@@ -80,7 +83,9 @@ func (o *owning[V]) fits(p *V) bool {
 		return true
 	}
 	b, err := o.encode(o.scratch[:0], p)
-	o.scratch = b[:0]
+	if o.scratch = b[:0]; cap(b) > mostScratch {
+		o.scratch = nil
+	}
 	return !errors.Is(err, wire.ErrDepth)
 }
 

@@ -192,8 +192,8 @@ func (c *core) asOwn(g carriedGroup, tasks int) (carriedGroup, error) {
 	return g, nil
 }
 
-// cut returns the records [first, end) of those in b, which may be nested deeper than any value; end is at most that of all
-// records. Memory is shared.
+// cut returns the records [first, end) of those in b, which may be nested deeper than any value; end is at most that of
+// all records. Memory is shared.
 func cut(b []byte, first, end uint64) ([]byte, error) {
 	r := wire.NewReader(b)
 	for i := uint64(0); i < first && r.Err() == nil; i++ {

@@ -7,9 +7,9 @@ import (
 
 // Reducing is a state that holds, for each key, all values that were added to it, reduced to one.
 //
-// The rules for values are those of Value. The reduce function's first argument is the state's: it may change it and return
-// it, and keeps nothing of it. It may return its second argument, or what that refers to, but must not change it; the state
-// keeps a copy of what is not the first.
+// The rules for values are those of Value. The reduce function's first argument is the state's: it may change it and
+// return it, and keeps nothing of it. It may return its second argument, or what that refers to, but must not change
+// it; the state keeps a copy of what is not the first.
 type Reducing[K comparable, V any] struct {
 	*keyed[K, V]
 	value  *Value[K, V]

@@ -2,6 +2,7 @@ package heapbackend
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -31,7 +32,8 @@ type point struct {
 
 // Capture takes a snapshot of all states. It must be called by the backend's owner, between operations; it touches no
 // data and allocates nothing proportional to it: O(states x key groups). From then on the first write to a page copies
-// it, until the snapshot is released. Errors: whatever made the backend refuse use (see Err), and what Config.CheckValues finds.
+// it, until the snapshot is released. Errors: whatever made the backend refuse use (see Err), and what
+// Config.CheckValues finds.
 func (c *core) Capture() (snap *Snapshot, err error) {
 	if !c.guard.enter() {
 		return nil, c.guard.refused()
@@ -53,6 +55,9 @@ func (c *core) Capture() (snap *Snapshot, err error) {
 	if c.cfg.CheckValues {
 		if err := c.checkPoint(p); err != nil {
 			snap.Release()
+			if errors.Is(err, ErrCheck) { // what cannot be encoded may be put right before the next capture
+				err = c.guard.fail(err)
+			}
 			return nil, err
 		}
 	}

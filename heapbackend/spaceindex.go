@@ -198,7 +198,7 @@ func (x *spaceIndex[K, N]) install(group int, from any) {
 
 // frozenSpaces is the index as it was at a capture.
 type frozenSpaces[K, N comparable] struct {
-	index  *spaceIndex[K, N]
+	index  *spaceIndex[K, N] // nil in what only returned, which is installed and not read
 	tables []cow.Frozen[K, spaces[N]]
 	first  int
 }
@@ -206,7 +206,7 @@ type frozenSpaces[K, N comparable] struct {
 // only implements frozenIndex.
 func (f *frozenSpaces[K, N]) only(group int) any {
 	one := []cow.Frozen[K, spaces[N]]{f.tables[group-f.first]}
-	return &frozenSpaces[K, N]{index: f.index, tables: one, first: group}
+	return &frozenSpaces[K, N]{tables: one, first: group}
 }
 
 func (f *frozenSpaces[K, N]) get(k K) *spaces[N] {

@@ -110,7 +110,8 @@ func (f *frozenTimers[K]) entries(group int) uint64 {
 
 // only implements frozen.
 func (f *frozenTimers[K]) only(group int) frozen {
-	return &frozenTimers[K]{state: f.state, trees: []timeline.Frozen[K]{f.trees[group-f.first]}, first: group}
+	bare := &Timers[K]{info: f.state.info, keys: f.state.keys}
+	return &frozenTimers[K]{state: bare, trees: []timeline.Frozen[K]{f.trees[group-f.first]}, first: group}
 }
 
 func (f *frozenTimers[K]) appendGroup(dst []byte, group int) (_ []byte, err error) {

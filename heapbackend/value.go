@@ -9,9 +9,10 @@ import (
 
 // Value is a state that holds one value of type V for each key.
 //
-// The state keeps its own copy of what Put is given. What Get and All return must not be assigned through, since the state and
-// snapshots share it, but may be appended to and put anywhere. Update is the way to modify in place: it works on a copy where
-// a snapshot may share the value, which is once after each capture. The package's rules for values say more.
+// The state keeps its own copy of what Put is given. What Get and All return must not be assigned through, since the
+// state and snapshots share it, but may be appended to and put anywhere. Update is the way to modify in place: it works
+// on a copy where a snapshot may share the value, which is once after each capture. The package's rules for values say
+// more.
 type Value[K comparable, V any] struct {
 	*keyed[K, V]
 	own *owning[V] // nil when plain assignment is a deep copy
@@ -48,8 +49,8 @@ func newValue[V any, K comparable](in Scope[K], name, kind string, opts []Option
 }
 
 // Get returns the value of a key, and whether there is one. If the backend refuses use it returns none, and the
-// backend's Err says why. The value must not be assigned through; it may change with the next Update of the key. O(1), no
-// allocation.
+// backend's Err says why. The value must not be assigned through; it may change with the next Update of the key. O(1),
+// no allocation.
 func (s *Value[K, V]) Get(k K) (v V, ok bool) {
 	if s.apart {
 		return s.getApart(k)
@@ -71,9 +72,9 @@ func (s *Value[K, V]) getApart(k K) (v V, ok bool) {
 	return v, ok
 }
 
-// Put sets the value of a key to a copy of v. Errors: ErrGroup, ErrConcurrent, ErrFull, ErrDepth, ErrClosed; each but the last
-// also makes the next capture fail, so that a caller may leave them to it. O(1), with references O(size of the value); after a
-// capture the first write to a page copies it.
+// Put sets the value of a key to a copy of v. Errors: ErrGroup, ErrConcurrent, ErrFull, ErrDepth, ErrClosed; each but
+// the last also makes the next capture fail, so that a caller may leave them to it. O(1), with references O(size of the
+// value); after a capture the first write to a page copies it.
 func (s *Value[K, V]) Put(k K, v V) error {
 	p, _, _, err := s.upsert(k)
 	if err != nil {
@@ -88,10 +89,10 @@ func (s *Value[K, V]) Put(k K, v V) error {
 	return err
 }
 
-// Update calls fn with the value of a key for modification in place, with the zero value if there is none yet. The pointer,
-// and what it leads to, is fn's only during the call; what fn stores in the value is copied. fn must not use the backend. If
-// it panics the backend refuses further use. Errors as Put. O(1), with one look-up for what would otherwise be a Get and a Put;
-// values with references may be copied, see the package's rules for values.
+// Update calls fn with the value of a key for modification in place, with the zero value if there is none yet. The
+// pointer, and what it leads to, is fn's only during the call; what fn stores in the value is copied. fn must not use
+// the backend. If it panics the backend refuses further use. Errors as Put. O(1), with one look-up for what would
+// otherwise be a Get and a Put; values with references may be copied, see the package's rules for values.
 func (s *Value[K, V]) Update(k K, fn func(*V)) error {
 	p, _, fresh, err := s.upsert(k)
 	if err != nil {

@@ -91,3 +91,35 @@ func TestALoopOverAViewCompletes(t *testing.T) {
 		require.Equal(t, 50, loop(capture(t, x.b)), name)
 	}
 }
+
+// TestResultsMayAppendToAccumulators appends, in Result, to accumulators that have grown and so have room in the state.
+func TestResultsMayAppendToAccumulators(t *testing.T) {
+	b := backend[string](t, whole())
+	mark := 0
+	accs, err := heapbackend.NewAggregating(b, "accs", heapbackend.Aggregator[[]int, []int, []int]{
+		Add: func(acc *[]int, in []int) { *acc = append(*acc, in...) },
+		Result: func(acc []int) []int {
+			mark++
+			return append(acc, mark)
+		},
+	})
+	require.NoError(t, err)
+	for i := range 9 {
+		require.NoError(t, accs.Add("k", []int{-i}))
+	}
+	s := capture(t, b)
+	defer s.Release()
+	view, err := accs.At(s)
+	require.NoError(t, err)
+	for name, get := range map[string]func() []int{
+		"get":       func() []int { out, _ := accs.Get("k"); return out },
+		"loop":      func() []int { return maps.Collect(accs.All())["k"] },
+		"view":      func() []int { out, _ := view.Get("k"); return out },
+		"view loop": func() []int { return maps.Collect(view.All())["k"] },
+	} {
+		first := get()
+		want := slices.Clone(first)
+		get()
+		require.Equal(t, want, first, name)
+	}
+}

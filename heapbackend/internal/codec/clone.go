@@ -80,6 +80,9 @@ func (d *cloneDeriver) parts(c *cloner, path string, hidden bool, depth int) (er
 		c.unshareFn, path = unshareArray, path+"[]"
 	case reflect.Slice:
 		c.unshareFn, path = unshareSlice, path+"[]"
+		if pointerFree(c.rt.Elem()) {
+			c.plain = c.rt.Elem().Size()
+		}
 		if c.rt.Elem().Kind() == reflect.Uint8 {
 			c.unshareFn = unshareBytes
 			return nil

@@ -92,7 +92,7 @@ func newOwner(rt reflect.Type, root *cloner, whole func(p unsafe.Pointer), deriv
 	o.clips = clipsOf(rt)
 	if derived || !o.recursive { // else a value may be cyclic
 		d := tidyDeriver{seen: map[tidyKey]*tidier{}, normal: derived, clip: o.loose}
-		o.tidier = d.derive(rt, false)
+		o.tidier = d.derive(tidyKey{rt: rt})
 	}
 	return o
 }

@@ -216,3 +216,67 @@ func TestTypesThatBoundTheirDepth(t *testing.T) {
 	type tree []tree
 	require.True(t, codec.Recursive[tree]())
 }
+
+// buffer writes itself, and reads itself with room to spare.
+type buffer struct {
+	Data   []byte
+	hidden []byte
+}
+
+func (b buffer) MarshalBinary() ([]byte, error) { return append([]byte{}, b.Data...), nil }
+
+func (b *buffer) UnmarshalBinary(data []byte) error {
+	b.Data, b.hidden = append(make([]byte, 0, 2*len(data)), data...), make([]byte, 0, 8)
+	return nil
+}
+
+// hoop is a type with methods of its own that may lead to itself.
+type hoop struct {
+	Next  *hoop
+	Items []int
+}
+
+func (h hoop) Clone() hoop { return h }
+
+func (hoop) MarshalBinary() ([]byte, error)     { return []byte{}, nil }
+func (*hoop) UnmarshalBinary(data []byte) error { return nil }
+
+func TestWhatAProgramCanReachInATypeWithMethodsHasNoRoom(t *testing.T) {
+	type holder struct {
+		To    *buffer
+		Some  []buffer
+		Named map[string]buffer
+		Led   map[string]*buffer
+	}
+	full := func(v holder) {
+		for _, b := range []buffer{*v.To, v.Some[0], v.Named["a"], *v.Led["a"]} {
+			require.Equal(t, []byte{1, 2, 3}, b.Data)
+			require.Equal(t, 3, cap(b.Data))
+			require.Equal(t, 8, cap(b.hidden), "what it keeps to itself stays as it is")
+		}
+	}
+	room := func() buffer {
+		return buffer{append(make([]byte, 0, 8), 1, 2, 3), make([]byte, 0, 8)}
+	}
+	one, two := room(), room()
+	o, c := ownerOf[holder](t), codecOf[holder](t)
+	v := holder{&one, []buffer{room()}, map[string]buffer{"a": room()}, map[string]*buffer{"a": &two}}
+	o.Tidy(&v)
+	full(v)
+	b, err := c.Append(nil, &v)
+	require.NoError(t, err)
+	var back holder
+	require.NoError(t, c.Decode(wire.NewReader(b), &back))
+	require.True(t, o.Loose())
+	o.Tidy(&back)
+	full(back)
+	var held codec.Held
+	o.Before(&v, &held)
+	v.To.Data = append(v.To.Data[:2], 3, 4)[:3]
+	o.After(&v, &held)
+	require.Equal(t, 3, cap(v.To.Data))
+
+	cyclic := &hoop{Items: make([]int, 1, 2)}
+	cyclic.Next = cyclic
+	ownerOf[*hoop](t).Tidy(&cyclic)
+}

@@ -37,77 +37,123 @@ type tidyDeriver struct {
 	normal, clip bool
 }
 
-// tidyKey is a type and whether it lies behind a reference.
+// tidyKey is a type and where it lies.
 type tidyKey struct {
 	rt     reflect.Type
-	behind bool
+	behind bool // a reference
+	// own is set in a type with methods of its own: what its times are, and what it keeps in unexported fields, is its
+	// business. A program can append to the rest.
+	own bool
+}
+
+// in returns the key of a type that is a part of k.rt, or behind a reference from there if k.rt is one.
+func (k tidyKey) in(rt reflect.Type) tidyKey {
+	kind := k.rt.Kind()
+	return tidyKey{rt, k.behind || kind == reflect.Slice || kind == reflect.Pointer || kind == reflect.Map, k.own}
+}
+
+// enter returns k, with own set if its type is closed, and whether parts of that are to be looked at: not where its
+// values may be cyclic.
+func (k tidyKey) enter() (tidyKey, bool) {
+	if k.own || !closed(k.rt) {
+		return k, true
+	}
+	k.own = true
+	return k, !refersToItself(k.rt, map[reflect.Type]bool{})
+}
+
+// has reports whether a field is looked at.
+func (k tidyKey) has(f reflect.StructField) bool {
+	return f.Name != "_" && (!k.own || f.IsExported() || f.Anonymous)
 }
 
 var ipType = reflect.TypeFor[net.IP]()
 
-// derive returns the tidier of rt, nil if there is nothing to do.
-func (d *tidyDeriver) derive(rt reflect.Type, behind bool) *tidier {
-	key := tidyKey{rt, behind}
-	if t, ok := d.seen[key]; ok {
+// derive returns the tidier of a type, nil if there is nothing to do.
+func (d *tidyDeriver) derive(k tidyKey) *tidier {
+	if t, ok := d.seen[k]; ok {
 		return t
 	}
-	if !d.needs(key, map[tidyKey]bool{}) {
+	if !d.needs(k, map[tidyKey]bool{}) {
 		return nil
 	}
-	t := &tidier{rt: rt, clip: behind && d.clip}
-	d.seen[key] = t
+	rt := k.rt
+	t := &tidier{rt: rt, clip: k.behind && d.clip}
+	d.seen[k] = t
+	in, open := k.enter()
 	switch kind := rt.Kind(); {
 	case rt == timeType:
 		t.do = tidyTime
-	case kind == reflect.Slice:
-		t.do = tidySlice
-		if rt == ipType && d.normal {
-			t.do = tidyIP
-		} else if !closed(rt) {
-			t.elem = d.derive(rt.Elem(), true)
-		}
-	case kind == reflect.Pointer:
-		t.do, t.elem = tidyPointer, d.derive(rt.Elem(), true)
-	case kind == reflect.Map:
-		t.do, t.elem = tidyMap, d.derive(rt.Elem(), true)
-	case kind == reflect.Array:
-		t.do, t.elem = tidyArray, d.derive(rt.Elem(), behind)
-	default:
+	case rt == ipType && d.normal && !k.own:
+		t.do = tidyIP
+	case kind == reflect.Struct:
 		t.do = tidyStruct
 		for i := range rt.NumField() {
-			if f := rt.Field(i); f.Name != "_" {
-				if part := d.derive(f.Type, behind); part != nil {
+			if f := rt.Field(i); in.has(f) {
+				if part := d.derive(in.in(f.Type)); part != nil {
 					t.fields = append(t.fields, tidyField{f.Offset, part})
 				}
 			}
+		}
+	default:
+		t.do = tidiers[kind]
+		if open {
+			t.elem = d.derive(in.in(rt.Elem()))
 		}
 	}
 	return t
 }
 
-// needs reports whether there is something to do in a type, or in one that a value
-// of it leads to. seen are the types that are being looked at.
+var tidiers = [...]func(*tidier, unsafe.Pointer){
+	reflect.Slice: tidySlice, reflect.Pointer: tidyPointer, reflect.Map: tidyMap, reflect.Array: tidyArray,
+}
+
+// needs reports whether there is something to do in a type, or in one that a value of it leads to. seen are the types
+// that are being looked at.
 func (d *tidyDeriver) needs(k tidyKey, seen map[tidyKey]bool) bool {
 	if seen[k] {
 		return false
 	}
 	seen[k] = true
-	rt := k.rt
-	kind := rt.Kind()
+	rt, kind := k.rt, k.rt.Kind()
 	switch {
-	case rt == timeType || rt == ipType && d.normal:
-		return d.normal
+	case rt == timeType || rt == ipType && d.normal && !k.own:
+		return d.normal && !k.own
 	case kind == reflect.Slice && k.behind && d.clip:
 		return true
-	case closed(rt):
+	}
+	in, open := k.enter()
+	switch {
+	case !open || in.own && !d.clip:
 		return false
 	case kind == reflect.Slice || kind == reflect.Pointer || kind == reflect.Map:
-		return d.needs(tidyKey{rt.Elem(), true}, seen)
+		return d.needs(in.in(rt.Elem()), seen)
 	case kind == reflect.Array:
-		return rt.Len() > 0 && d.needs(tidyKey{rt.Elem(), k.behind}, seen)
+		return rt.Len() > 0 && d.needs(in.in(rt.Elem()), seen)
 	case kind == reflect.Struct:
 		for i := range rt.NumField() {
-			if f := rt.Field(i); f.Name != "_" && d.needs(tidyKey{f.Type, k.behind}, seen) {
+			if f := rt.Field(i); in.has(f) && d.needs(in.in(f.Type), seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refersToItself is recursive for types whose parts are their own business, too. open are the types it is in, true while
+// they are followed.
+func refersToItself(rt reflect.Type, open map[reflect.Type]bool) bool {
+	if following, ok := open[rt]; ok {
+		return following
+	}
+	open[rt] = true
+	defer func() { open[rt] = false }()
+	switch rt.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Pointer, reflect.Map:
+		return refersToItself(rt.Elem(), open)
+	case reflect.Struct:
+		for i := range rt.NumField() {
+			if refersToItself(rt.Field(i).Type, open) {
 				return true
 			}
 		}
@@ -171,6 +217,14 @@ func tidyStruct(t *tidier, p unsafe.Pointer) {
 func tidyMap(t *tidier, p unsafe.Pointer) {
 	m := reflect.NewAt(t.rt, p).Elem()
 	if m.Len() == 0 {
+		return
+	}
+	if t.rt.Elem().Kind() == reflect.Pointer { // what it leads to is tidied in place
+		val := reflect.New(t.rt.Elem()).Elem()
+		for iter := m.MapRange(); iter.Next(); {
+			val.SetIterValue(iter)
+			t.elem.run(val.Addr().UnsafePointer())
+		}
 		return
 	}
 	fresh := reflect.MakeMapWithSize(t.rt, m.Len())

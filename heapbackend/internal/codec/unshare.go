@@ -80,9 +80,28 @@ func (c *cloner) renewSlice(p unsafe.Pointer, roomy bool) {
 	if roomy {
 		size = roomOf(*s)
 	}
+	if c.plain > 0 {
+		*s = c.copyPlain(*s, size)
+		return
+	}
 	fresh := reflect.MakeSlice(c.rt, s.len, size)
 	reflect.Copy(fresh, c.at(p))
 	*s = sliceHeader{ptr: fresh.UnsafePointer(), len: s.len, cap: size}
+}
+
+var nothing uint64 // where slices without room begin
+
+// copyPlain returns a copy, with that capacity, of a slice of what holds no pointers. reflect would allocate twice.
+//
+// unsafe: memory that the collector does not scan has no type to it, and that of words is aligned for every type.
+func (c *cloner) copyPlain(s sliceHeader, size int) sliceHeader {
+	fresh := sliceHeader{ptr: unsafe.Pointer(&nothing), len: s.len, cap: size}
+	if size > 0 {
+		fresh.ptr = unsafe.Pointer(unsafe.SliceData(make([]uint64, (uintptr(size)*c.plain+7)/8)))
+		n := uintptr(s.len) * c.plain
+		copy(unsafe.Slice((*byte)(fresh.ptr), n), unsafe.Slice((*byte)(s.ptr), n))
+	}
+	return fresh
 }
 
 // unshareGraph is unshare for values of any depth, and for cyclic ones.
@@ -103,6 +122,7 @@ func (c *cloner) unshareGraph(p unsafe.Pointer) {
 type cloner struct {
 	rt        reflect.Type
 	elem      *cloner
+	plain     uintptr     // of slices of what holds no pointers: the size of an element; else 0
 	parts     []clonePart // of structs
 	done      bool        // derived to the end
 	unshareFn func(c *cloner, s *cloning, p unsafe.Pointer, depth int)
@@ -163,6 +183,12 @@ func unshareBytes(_ *cloner, _ *cloning, p unsafe.Pointer, _ int) {
 }
 
 func unshareSlice(c *cloner, s *cloning, p unsafe.Pointer, depth int) {
+	if c.plain > 0 && s.copies == nil {
+		if h := (*sliceHeader)(p); h.ptr != nil {
+			*h = c.copyPlain(*h, h.len)
+		}
+		return
+	}
 	if v := c.at(p); !v.IsNil() && s.redirect(v, freshSlice) {
 		c.elem.unshareBehind(s, v.UnsafePointer(), v.Len(), depth)
 	}
