@@ -38,10 +38,10 @@ func (c *core) Capture() (snap *Snapshot, err error) {
 	if !c.guard.enter() {
 		return nil, c.guard.refused()
 	}
-	defer c.guard.rescue(&err)
-	if err := c.checkStates(); err != nil {
+	if err := c.checkStates(); err != nil { // which calls methods of the program's types: their panics are theirs
 		return nil, c.guard.fail(err)
 	}
+	defer c.guard.rescue(&err)
 	p := &point{view: c.space.Capture(), states: make([]frozen, 0, len(c.states)+len(c.carried))}
 	for _, s := range c.states {
 		p.states = append(p.states, s.freeze())
