@@ -168,22 +168,24 @@ func (r *Record) entry(slot uint64) Entry {
 	return Entry{}
 }
 
-// ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, ErrNotExist only if
-// neither is there.
+// ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, unless the copy alone
+// can say more: ErrNotExist only if neither is there, and damage only if the copy did not fail to answer.
 func ReadRecord(ctx context.Context, store Store, job string, slot uint64) (*Record, error) {
 	r, err := readRecord(ctx, store, job, slot, RecordName(job, slot))
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrVersion) {
 		return r, err
 	}
 	r, copyErr := readRecord(ctx, store, job, slot, CopyName(job, slot))
+	var damage *DamageError
+	var foreign *ForeignError
+	isForeign := errors.As(copyErr, &foreign)
+	bad := isForeign || errors.As(copyErr, &damage) || errors.Is(copyErr, ErrNotExist)
 	switch {
 	case copyErr == nil:
 		return r, nil
-	case !errors.Is(err, ErrNotExist): // else what is there decides
+	case bad && !errors.Is(err, ErrNotExist): // what is there decides
 		return nil, err
-	}
-	var foreign *ForeignError
-	if errors.As(copyErr, &foreign) { // a stray file, which says nothing of what the log is
+	case isForeign: // a stray file, which says nothing of what the log is
 		copyErr = &DamageError{Name: foreign.Name, Reason: fmt.Sprintf("copy of a log record of job %q", foreign.Job)}
 	}
 	return nil, copyErr
