@@ -118,14 +118,7 @@ func (c *Coordinator) clean(ctx context.Context, t trash) {
 		c.cleanBatch(ctx, batch, t.slots, names)
 		return
 	}
-	c.deleteSlots(ctx, t.slots, func(names []string) error {
-		for _, name := range names {
-			if err := c.delete(ctx, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	c.deleteSlots(ctx, t.slots, func(rows []string) error { return c.deleteEach(ctx, rows) })
 	c.deleteAll(ctx, names)
 }
 
@@ -152,30 +145,55 @@ func (c *Coordinator) deleteSlots(ctx context.Context, slots []uint64, del func(
 	}
 }
 
+// deleteEach deletes names one after the other, until one fails.
+func (c *Coordinator) deleteEach(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := c.delete(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // batchSize is how many objects one request deletes.
 const batchSize = 1000
 
 // cleanBatch deletes slots of the log and objects with as few requests as can be:
-// the first slot goes with the objects.
+// the first slot goes with the objects. What a request was about that the store
+// refused is deleted one by one: an object that cannot be deleted holds up nothing else.
 func (c *Coordinator) cleanBatch(ctx context.Context, store BatchDeleter, slots []uint64, names []string) {
-	free := slices.DeleteFunc(names, func(name string) bool { return c.named(name) })
-	left := free
-	del := func(names []string) error {
-		n := min(len(left), batchSize-len(names))
+	left := slices.DeleteFunc(names, func(name string) bool { return c.named(name) })
+	var refused []string
+	request := func(rows []string) error {
+		n := min(len(left), batchSize-len(rows))
+		some := left[:n]
+		left = left[n:]
 		ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 		defer cancel()
-		err := store.DeleteAll(ctx, slices.Concat(names, left[:n]))
-		if err == nil {
-			left = left[n:]
+		err := store.DeleteAll(ctx, slices.Concat(rows, some))
+		switch {
+		case err == nil:
+			c.deletedAll(ctx, n, nil, nil)
+		case ctx.Err() != nil: // it does not answer: no other call for now
+			c.deletedAll(ctx, 0, slices.Concat(some, left), err)
+			left = nil
+		default:
+			refused = append(refused, some...)
 		}
 		return err
 	}
-	c.deleteSlots(ctx, slots, del)
-	var cause error
-	for cause == nil && len(left) > 0 {
-		cause = del(nil)
+	c.deleteSlots(ctx, slots, func(rows []string) error {
+		alone := len(left) == 0
+		err := request(rows)
+		if err == nil || alone || ctx.Err() != nil {
+			return err
+		}
+		return c.deleteEach(ctx, rows)
+	})
+	for len(left) > 0 {
+		_ = request(nil) // noted
 	}
-	c.deletedAll(ctx, len(free)-len(left), left, cause)
+	c.deleteAll(ctx, refused)
 }
 
 // deleteParallelism is how many deletions are under way at once.

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // batchHook is a hookStore whose store deletes many objects with one request.
@@ -112,4 +114,50 @@ func TestWhatIsLeftToDeleteIsBounded(t *testing.T) {
 		requireClean(t, store)
 		r.stop()
 	})
+}
+
+// One object that the store refuses to delete keeps nothing else: neither other objects nor records of the log.
+func TestAnObjectThatCannotBeDeletedHoldsUpNothing(t *testing.T) {
+	for name, wrap := range map[string]func(*hookStore) Store{
+		"one by one": func(h *hookStore) Store { return h },
+		"batches":    func(h *hookStore) Store { return batchHook{h} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				refused := ""
+				r := startRig(t, wrap(&hookStore{Store: &refusing{Store: store, name: &refused}}))
+				r.complete()
+				synctest.Wait()
+				refused = r.objects()[0]
+				for range 10 {
+					r.complete()
+					synctest.Wait()
+				}
+				require.Len(t, r.objects(), 3, "the newest checkpoint and what is refused")
+				require.Len(t, names(t, store, commitlog.Prefix(testJob)), 2)
+				r.c.mu.Lock()
+				require.Equal(t, []string{refused}, r.c.trash.failed)
+				require.Empty(t, r.c.trash.stuck)
+				r.c.mu.Unlock()
+				refused = ""
+				r.complete()
+				synctest.Wait()
+				requireClean(t, store)
+				r.stop()
+			})
+		})
+	}
+}
+
+// refusing is a store that does not delete one object.
+type refusing struct {
+	Store
+	name *string
+}
+
+func (s *refusing) Delete(ctx context.Context, name string) error {
+	if name == *s.name {
+		return errTest
+	}
+	return s.Store.Delete(ctx, name)
 }
