@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,5 +45,53 @@ func TestCopyThatDoesNotAnswerIsNoDamage(t *testing.T) {
 				require.Equal(t, newest, coord.Latest().Checkpoint)
 			})
 		}
+	}
+}
+
+// A claim that held a checkpoint and cannot be read stays, as every record does that cannot be read, and nothing that it
+// may speak of is swept: it may be repaired.
+func TestAClaimThatCannotBeReadStays(t *testing.T) {
+	for what, damage := range map[string]func(b []byte) []byte{
+		"damaged": func(b []byte) []byte { return flipped(b, len(b)/2) },
+		"lost":    func([]byte) []byte { return nil },
+	} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				keep := func(cfg *CoordinatorConfig) { cfg.Retain = 2 }
+				r := startRig(t, store, keep)
+				older := r.complete()
+				r.stop()
+				r = startRig(t, store, keep)
+				claim := r.c.Epoch()
+				r.complete()
+				synctest.Wait()
+				r.stop()
+				now := contentsOf(t, store)
+				for _, name := range []string{commitlog.RecordName(testJob, claim), commitlog.CopyName(testJob, claim)} {
+					require.Contains(t, now, name)
+					if now[name] = damage(now[name]); now[name] == nil {
+						delete(now, name)
+					}
+				}
+				store = now.store(t)
+				_, err := LoadRetained(t.Context(), store, testJob)
+				require.ErrorContains(t, err, padded(claim))
+				for range 3 {
+					r := startRig(t, store, keep)
+					synctest.Wait()
+					r.complete()
+					synctest.Wait()
+					r.stop()
+					if what == "lost" {
+						return
+					}
+					for name, b := range now {
+						if at := parseName(testJob, name); at.slot == claim || at.checkpoint == older.Checkpoint {
+							require.Equal(t, b, contentsOf(t, store)[name], name)
+						}
+					}
+				}
+			})
+		})
 	}
 }

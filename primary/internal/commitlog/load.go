@@ -28,8 +28,8 @@ type View struct {
 
 // Fault is a slot that cannot be read.
 type Fault struct {
-	Slot uint64
-	Err  error // a *DamageError
+	Ref
+	Err error // a *DamageError
 }
 
 // Top returns the highest slot taken.
@@ -97,7 +97,7 @@ func (l *loader) read(ctx context.Context) error {
 			v.Newest = r
 			break
 		}
-		if err := l.fault(slot, err); err != nil {
+		if err := l.fault(Ref{Slot: slot, Holder: slot}, err); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func (l *loader) read(ctx context.Context) error {
 		e, err := l.entry(ctx, ref, holders)
 		if err == nil {
 			v.Live = append(v.Live, e)
-		} else if err := l.fault(ref.Slot, err); err != nil {
+		} else if err := l.fault(ref, err); err != nil {
 			return err
 		}
 	}
@@ -123,18 +123,18 @@ func (l *loader) read(ctx context.Context) error {
 }
 
 // fault notes a damaged or missing record; it returns every other error.
-func (l *loader) fault(slot uint64, err error) error {
+func (l *loader) fault(ref Ref, err error) error {
 	var damage *DamageError
 	switch {
 	case errors.As(err, &damage):
 	case errors.Is(err, ErrNotExist) && !l.final:
 		return errMoved
 	case errors.Is(err, ErrNotExist):
-		err = &DamageError{Name: RecordName(l.job, slot), Reason: "log record that counts is missing, and its copy too", Err: err}
+		err = &DamageError{Name: RecordName(l.job, ref.Holder), Reason: "log record that counts is missing, and its copy too", Err: err}
 	default:
 		return err
 	}
-	l.view.Faults = append(l.view.Faults, Fault{Slot: slot, Err: err})
+	l.view.Faults = append(l.view.Faults, Fault{Ref: ref, Err: err})
 	return nil
 }
 
