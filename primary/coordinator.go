@@ -30,9 +30,10 @@ type Coordinator struct {
 	cfg   CoordinatorConfig
 	plans map[TaskID]TaskPlan
 	epoch uint64
-	// log and doubt belong to the committer.
-	log   *commitlog.Log
-	doubt *commit
+	// log, doubt and uncopied belong to the committer.
+	log      *commitlog.Log
+	doubt    *commit
+	uncopied []*commitlog.Record // of ours, their second copy could not be written
 
 	wake, commitWake, cleanWake signal
 
@@ -235,9 +236,10 @@ func (c *Coordinator) holdLocked(claim *commitlog.Record) {
 }
 
 // copyRecord writes the second copy of a committed record. Without it the record
-// counts nevertheless, and the next one is copied again.
+// counts nevertheless, and it is tried again.
 func (c *Coordinator) copyRecord(ctx context.Context, rec *commitlog.Record) {
 	if err := c.log.Copy(ctx, rec); err != nil {
+		c.uncopied = append(c.uncopied, rec)
 		c.cfg.Logger.Warn("log record has no second copy", "job", c.cfg.Job, "slot", rec.Slot, "cause", err)
 	}
 }

@@ -66,7 +66,7 @@ func (c *Coordinator) commitStep(ctx context.Context) (retry bool) {
 		unfinished := c.copyManifests(ctx)
 		next, err := c.nextCommit()
 		if next == nil {
-			return unfinished
+			return c.copyAgain(ctx) || unfinished
 		}
 		if err != nil {
 			c.conclude(ctx, next, commitlog.Refused, err)
@@ -150,12 +150,7 @@ func (c *Coordinator) settleDoubt(ctx context.Context) bool {
 // conclude ends a commit, or leaves it in doubt.
 func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Verdict, err error) {
 	p, fenced := next.p, errors.Is(err, ErrFenced)
-	if v == commitlog.Committed { // before anybody relies on it, or anything older goes
-		_, _ = c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
-			c.copyRecord(ctx, next.record)
-			return v, nil
-		})
-	}
+	c.copyRecords(ctx, next, v)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.phase == phaseEnded { // Close did not wait for us
@@ -189,6 +184,41 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 		return
 	}
 	c.dropDiscardedLocked(c.log.Newest())
+}
+
+// copyRecords writes the second copies of what a commit put into the log, before anybody relies on it and before anything
+// older goes: of the record, and of the empty one that settled it.
+func (c *Coordinator) copyRecords(ctx context.Context, next *commit, v commitlog.Verdict) {
+	var records []*commitlog.Record
+	if v == commitlog.Committed {
+		records = append(records, next.record)
+	}
+	if top := c.log.Newest(); top.Kind == commitlog.Claim && top.Slot >= next.record.Slot {
+		records = append(records, top)
+	}
+	for _, rec := range records {
+		_, _ = c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
+			c.copyRecord(ctx, rec)
+			return v, nil
+		})
+	}
+}
+
+// copyAgain tries once more to write second copies that could not be written. It returns true if one is left.
+func (c *Coordinator) copyAgain(ctx context.Context) bool {
+	top := c.log.Newest()
+	c.mu.Lock()
+	stopped := c.stopped != nil
+	c.mu.Unlock()
+	c.uncopied = slices.DeleteFunc(c.uncopied, func(rec *commitlog.Record) bool {
+		if stopped || rec.Slot != top.Slot && !top.Needs(rec.Slot) {
+			return true
+		}
+		ctx, cancel := context.WithTimeout(ctx, min(c.cfg.Timeout, retryMost)) // a commit may be waiting
+		defer cancel()
+		return c.log.Copy(ctx, rec) == nil
+	})
+	return len(c.uncopied) > 0
 }
 
 // doubtLocked leaves a commit to be settled.
