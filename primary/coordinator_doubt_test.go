@@ -151,3 +151,38 @@ func TestDoubtSurvivesRun(t *testing.T) {
 		require.Equal(t, []uint64{id}, requireIntact(t, store))
 	})
 }
+
+// A commit in doubt whose slot is found damaged has an end: nothing can follow it, and nothing of it is deleted, since the
+// record may be repaired.
+func TestCommitInDoubtThatIsDamaged(t *testing.T) {
+	for name, answer := range map[string]error{"unknown": ErrUncertain, "exists": ErrExist} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				hooked := &hookStore{Store: store}
+				r := startRig(t, hooked)
+				kept := r.complete()
+				hooked.set(nil, func(ctx context.Context, o op) error {
+					if o.kind != "commit" || !strings.Contains(o.name, "/log/") {
+						return nil
+					}
+					b, err := readObject(ctx, store, o.name)
+					require.NoError(t, err)
+					require.NoError(t, store.Delete(ctx, o.name))
+					require.NoError(t, createObject(ctx, store, o.name, flipped(b, 40)))
+					return answer
+				})
+				id := r.trigger(false)
+				r.ackAll(id, false)
+				r.c.AbortAll(errTest)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				require.NoError(t, r.c.Settle(ctx))
+				require.ErrorIs(t, r.outcome(id), ErrUncertain)
+				require.ErrorIs(t, <-r.ran, ErrFenced)
+				require.Equal(t, []uint64{kept.Checkpoint, id}, r.objectIDs())
+				_, err := OpenCoordinator(t.Context(), newRig(t, store).cfg)
+				require.ErrorIs(t, err, ErrCorrupt)
+			})
+		})
+	}
+}

@@ -110,16 +110,32 @@ func (l *Log) Copy(ctx context.Context, r *Record) error {
 // was lost.
 func (l *Log) compare(ctx context.Context, r *Record, b []byte) (Verdict, error) {
 	got, err := l.store.Read(ctx, RecordName(l.job, r.Slot), Magic)
-	var damage *DamageError
 	switch {
 	case err == nil && bytes.Equal(got, b):
 		return l.judge(ctx, r)
-	case err == nil || errors.As(err, &damage):
-		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
+	case err == nil || isDamage(err):
+		return l.taken(r.Slot, got, err)
 	case errors.Is(err, ErrNotExist):
 		return Doubt, fmt.Errorf("%w: slot %d of the commit log is already retired", ErrFenced, r.Slot)
 	}
 	return Doubt, err
+}
+
+// taken says that a slot to be ours holds something else. If nobody can read that, it may be our record with a bit
+// flipped: what it was will not be known, and nothing can follow it.
+func (l *Log) taken(slot uint64, got []byte, err error) (Verdict, error) {
+	if err == nil {
+		_, err = Decode(RecordName(l.job, slot), got)
+	}
+	if isDamage(err) {
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by what cannot be read: %w", ErrFenced, slot, err)
+	}
+	return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, slot)
+}
+
+func isDamage(err error) bool {
+	var damage *DamageError
+	return errors.As(err, &damage)
 }
 
 // judge decides about a slot that holds our record, by what is newest.
@@ -181,8 +197,8 @@ func (l *Log) Settle(ctx context.Context, r *Record, live []Ref) (Verdict, error
 	switch {
 	case err == nil && bytes.Equal(got, r.Append(nil)):
 		return l.secure(ctx, r)
-	case err == nil && !bytes.Equal(got, void.Append(nil)):
-		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
+	case err == nil && !bytes.Equal(got, void.Append(nil)) || isDamage(err):
+		return l.taken(r.Slot, got, err)
 	case errors.Is(err, ErrNotExist):
 		err = l.store.Create(ctx, name, void.Append(nil))
 	}
