@@ -95,3 +95,41 @@ func TestAClaimThatCannotBeReadStays(t *testing.T) {
 		})
 	}
 }
+
+// A slot that was passed over because it was damaged stays while those after it go. So it is no proof for who wrote it,
+// and slept since, that nobody has had the slot after it.
+func TestASleeperBehindASkippedSlotIsFenced(t *testing.T) {
+	for what, damage := range map[string]func(b []byte) []byte{
+		"flipped": func(b []byte) []byte { return flipped(b, len(b)/2) },
+		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+	} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				sleeper := startRig(t, store, func(cfg *CoordinatorConfig) { cfg.Retain = 2 })
+				sleeper.complete()
+				sleeper.complete()
+				synctest.Wait()
+				top, err := commitlog.NewestSlot(t.Context(), logStore{store}, testJob)
+				require.NoError(t, err)
+				for _, name := range []string{commitlog.RecordName(testJob, top), commitlog.CopyName(testJob, top)} {
+					b, err := readObject(t.Context(), store, name)
+					require.NoError(t, err)
+					require.NoError(t, store.Delete(t.Context(), name))
+					require.NoError(t, createObject(t.Context(), store, name, damage(b)))
+				}
+				heir := startRig(t, store, func(cfg *CoordinatorConfig) { cfg.SkipCorrupt = true })
+				heir.complete()
+				newest := heir.complete().Checkpoint
+				synctest.Wait()
+				require.NotContains(t, names(t, store, commitlog.Prefix(testJob)), commitlog.RecordName(testJob, top+1))
+				id := sleeper.trigger(false)
+				sleeper.ackAll(id, false)
+				require.ErrorIs(t, sleeper.outcome(id), ErrFenced)
+				require.Equal(t, newest, heir.c.Latest().Checkpoint)
+				heir.complete()
+				synctest.Wait()
+				requireIntact(t, store)
+			})
+		})
+	}
+}

@@ -39,9 +39,9 @@ func TestRequestsOfACheckpoint(t *testing.T) {
 		retain int
 		want   map[string]int
 	}{
-		"one retained":    {func(h *hookStore) Store { return batchHook{h} }, 1, map[string]int{"commit": 2 + 2, "size": 1, "deleteall": 1}},
-		"three retained":  {func(h *hookStore) Store { return batchHook{h} }, 3, map[string]int{"commit": 2 + 2, "size": 1, "deleteall": 1}},
-		"without batches": {func(h *hookStore) Store { return h }, 1, map[string]int{"commit": 2 + 2, "size": 1, "delete": 2 + 2}},
+		"one retained":    {func(h *hookStore) Store { return batchHook{h} }, 1, map[string]int{"commit": 2 + 2, "readat": 1, "deleteall": 1}},
+		"three retained":  {func(h *hookStore) Store { return batchHook{h} }, 3, map[string]int{"commit": 2 + 2, "readat": 1, "deleteall": 1}},
+		"without batches": {func(h *hookStore) Store { return h }, 1, map[string]int{"commit": 2 + 2, "readat": 1, "delete": 2 + 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, store Store) {

@@ -28,6 +28,10 @@
 //     proves nothing of the kind: one who slept between record and copy creates it after both were deleted.)
 //   - k has gone: then somebody retired it, and our record is in a hole. It is dead for every reader, and whether it ever
 //     counted is not known and does not matter, as long as nothing is deleted in the belief that it did not.
+//   - The record in k is there and is not what we wrote: it was damaged. Who replaced us may have passed it over, and then
+//     it stays while those after it go, so that it proves nothing: the log is listed. This is why the record is read, and
+//     not only looked for; what follows it in the file is not (a record that only grew, both copies of it, and was passed
+//     over would be taken for ours).
 //
 // After a claim, and where the answer to a creation was lost, the log is listed as well. If there is a newer slot, the newest record decides:
 // if it lists our slot as live, we committed before we were replaced.

@@ -18,6 +18,8 @@ type Store interface {
 	Create(ctx context.Context, name string, b []byte) error
 	// Read returns an object that is one frame of that magic, or ErrNotExist. A *DamageError MAY say that it is none.
 	Read(ctx context.Context, name, magic string) ([]byte, error)
+	// Holds tells whether an object is there that begins with b. False is no proof that none is.
+	Holds(ctx context.Context, name string, b []byte) (bool, error)
 	// Exists tells whether an object is there.
 	Exists(ctx context.Context, name string) (bool, error)
 	// List yields the names that begin with prefix. What is created or deleted meanwhile may be missed.
@@ -163,25 +165,45 @@ func (l *Log) judge(ctx context.Context, r *Record) (Verdict, error) {
 
 // follows makes sure that a slot just created is in no hole: the one before it is still there. That is a record of ours,
 // except before the claim, which may follow what is left of a lost record. A copy alone proves little, for its writer may
-// have slept between record and copy; so the log was listed too.
+// have slept between record and copy; so the log was listed too. Nor does a damaged record, which may have been passed
+// over and stay while those after it go.
 func (l *Log) follows(ctx context.Context, slot uint64) error {
 	if slot == 1 {
 		return nil
 	}
-	before := []string{RecordName(l.job, slot-1)}
+	record := RecordName(l.job, slot-1)
 	if l.newest == nil {
-		before = append(before, CopyName(l.job, slot-1))
+		return l.present(ctx, slot-1, record, CopyName(l.job, slot-1))
 	}
-	for _, name := range before {
+	ours, err := l.store.Holds(ctx, record, l.newest.Append(nil))
+	if err != nil {
+		return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
+	}
+	if ours {
+		return nil
+	}
+	if err := l.present(ctx, slot-1, record); err != nil {
+		return err
+	}
+	newest, err := NewestSlot(ctx, l.store, l.job)
+	if err == nil && newest != slot {
+		err = fmt.Errorf("%w: slot %d of the commit log is damaged, and was claimed after: the newest is %d", ErrFenced, slot-1, newest)
+	}
+	return err
+}
+
+// present makes sure that one of the objects of a slot is there.
+func (l *Log) present(ctx context.Context, slot uint64, names ...string) error {
+	for _, name := range names {
 		there, err := l.store.Exists(ctx, name)
 		if err != nil {
-			return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
+			return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot, err)
 		}
 		if there {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: slot %d of the commit log has been retired: %w", ErrFenced, slot-1, ErrTaken)
+	return fmt.Errorf("%w: slot %d of the commit log has been retired: %w", ErrFenced, slot, ErrTaken)
 }
 
 // Settle decides about a record whose append ended in doubt. If the slot is still free it is filled, so that the record
