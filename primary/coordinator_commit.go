@@ -19,6 +19,8 @@ type commit struct {
 	before   []commitlog.Ref // the live slots if it does not come about
 	// open: the store was asked to append the record, and its slot was not looked at since.
 	open bool
+	// late: the call ended after its time, so that a request may still be on its way, whatever the store says.
+	late bool
 }
 
 // copyJob is a savepoint that is committed and whose manifest is still to be
@@ -73,7 +75,11 @@ func (c *Coordinator) commitStep(ctx context.Context) (retry bool) {
 			continue
 		}
 		next.open = true
-		v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) { return c.log.Append(ctx, next.record) })
+		v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
+			v, err := c.log.Append(ctx, next.record)
+			next.late = ctx.Err() != nil
+			return v, err
+		})
 		c.conclude(ctx, next, v, err)
 	}
 	return false
@@ -163,7 +169,8 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 		c.abortLocked(p, ErrFenced, err)
 	case fenced:
 		c.endUnknownLocked(p, ErrFenced, err)
-	case v == commitlog.Refused && p.overtaken && next.open && c.stopped == nil: // a restart relies on it: make sure
+	case v == commitlog.Refused && next.open && c.stopped == nil && (p.overtaken || next.late && ctx.Err() == nil):
+		// What follows relies on it, a restart or the deletion of the objects: make sure that it stays so.
 		c.doubtLocked(next, err)
 	case v == commitlog.Refused && p.overtaken && c.stopped == nil: // its attempts are over: no other try
 		c.abortLocked(p, ErrCommit, err)

@@ -186,3 +186,66 @@ func TestCommitInDoubtThatIsDamaged(t *testing.T) {
 		})
 	}
 }
+
+// A commit that ended after its time may still arrive, whatever the store says: before its objects are deleted its slot
+// is filled.
+func TestCommitThatTimedOutCannotArriveLate(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.TolerableFailures = -1 })
+		r.complete()
+		top, err := commitlog.NewestSlot(t.Context(), logStore{store}, testJob)
+		require.NoError(t, err)
+		hooked.set(func(ctx context.Context, o op) error {
+			if o.kind == "commit" && o.name == slotName(testJob, top+1) {
+				<-ctx.Done()
+				hooked.set(nil, nil)
+				return ctx.Err()
+			}
+			return nil
+		}, nil)
+		id := r.trigger(false)
+		r.ackAll(id, false)
+		time.Sleep(DefaultTimeout + time.Minute)
+		require.ErrorIs(t, r.outcome(id), ErrCommit)
+		require.ErrorIs(t, createObject(t.Context(), store, slotName(testJob, top+1), []byte("late")), ErrExist)
+		require.NotContains(t, r.objectIDs(), id)
+		r.complete()
+		requireIntact(t, store)
+	})
+}
+
+// A commit cut short by the end of Run is tried again by the next. If the first try arrives after all, it is in the way of
+// the second, and both count the same objects.
+func TestCommitTriedAgainThatArrivesLate(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked)
+		r.complete()
+		var late []byte
+		inLog := func(o op) bool { return o.kind == "commit" && strings.Contains(o.name, "/log/") }
+		hooked.set(nil, func(ctx context.Context, o op) error {
+			if !inLog(o) {
+				return nil
+			}
+			late, _ = readObject(ctx, store, o.name)
+			require.NoError(t, store.Delete(ctx, o.name))
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		id := r.trigger(false)
+		r.ackAll(id, false)
+		r.stop()
+		hooked.set(func(ctx context.Context, o op) error {
+			if !inLog(o) {
+				return nil
+			}
+			return createObject(ctx, store, o.name, late)
+		}, nil)
+		time.Sleep(time.Second)
+		r.run()
+		require.ErrorIs(t, r.outcome(id), ErrUncertain)
+		require.ErrorIs(t, <-r.ran, ErrFenced)
+		require.Equal(t, []uint64{id}, requireIntact(t, store))
+	})
+}

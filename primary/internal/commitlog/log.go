@@ -124,13 +124,18 @@ func (l *Log) compare(ctx context.Context, r *Record, b []byte) (Verdict, error)
 }
 
 // taken says that a slot to be ours holds something else. If nobody can read that, it may be our record with a bit
-// flipped: what it was will not be known, and nothing can follow it.
+// flipped: what it was will not be known, and nothing can follow it. Nor can anything follow a record of ours that we do
+// not know, and it may count the same objects.
 func (l *Log) taken(slot uint64, got []byte, err error) (Verdict, error) {
+	var r *Record
 	if err == nil {
-		_, err = Decode(RecordName(l.job, slot), got)
+		r, err = Decode(RecordName(l.job, slot), got)
 	}
-	if isDamage(err) {
+	switch {
+	case isDamage(err):
 		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by what cannot be read: %w", ErrFenced, slot, err)
+	case err == nil && r.Claim == l.claim: // which the store had said was not there
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by an earlier try of ours, which came late", ErrFenced, slot)
 	}
 	return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, slot)
 }
