@@ -70,8 +70,9 @@ func syncDir(dir string) error {
 type rootFS struct {
 	dir string
 
-	mu   sync.RWMutex // guards root
-	root *os.Root     // one that was replaced is closed by its finalizer: others may be using it
+	mu     sync.RWMutex // guards root and closed
+	root   *os.Root     // one that was replaced is closed by its finalizer: others may be using it
+	closed bool
 }
 
 // do runs an operation, once more if the root turns out to have been made anew.
@@ -103,6 +104,9 @@ func (r *rootFS) look(root *os.Root) (*os.Root, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed { // while this operation was under way
+		return nil, os.ErrClosed
+	}
 	if r.root != root { // another has looked
 		return r.root, nil
 	}
@@ -268,5 +272,6 @@ func (r *rootFS) lockFile(f *os.File, name string) error {
 func (r *rootFS) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	return r.root.Close()
 }
