@@ -42,29 +42,47 @@ func (s sweep) covers(at stored, epoch uint64) bool {
 	return s.epoch == 0 || at.epoch < s.epoch || at.checkpoint < s.checkpoint
 }
 
-// Bounds of what is remembered while nothing completes, or nothing can be deleted:
+// Bounds of what is remembered while nothing completes, or nothing can be deleted, or the store does not answer:
 // what is forgotten is found by a sweep, after the next completion or at the next
 // start.
 const (
-	maxResweeps = 64
-	maxFailed   = 4096
+	maxSweeps = 64
+	maxFailed = 4096
+	maxNames  = 1 << 17 // more than four checkpoints of as many tasks as there can be
 )
 
+// throw adds names to delete.
+func (t *trash) throw(names ...string) {
+	if t.names = append(t.names, names...); len(t.names) > maxNames {
+		t.names = slices.Clone(t.names[len(t.names)-maxNames/2:])
+		t.later(sweep{all: true, ours: true})
+	}
+}
+
+// now schedules a sweep.
+func (t *trash) now(s sweep) { t.sweeps = addSweep(t.sweeps, s) }
+
 // later schedules a sweep for after the next completion.
-func (t *trash) later(s sweep) {
-	if slices.Contains(t.resweeps, s) {
-		return
+func (t *trash) later(s sweep) { t.resweeps = addSweep(t.resweeps, s) }
+
+// addSweep adds a sweep; where there are too many of one checkpoint each, one of all that is ours takes their place.
+func addSweep(sweeps []sweep, s sweep) []sweep {
+	if slices.Contains(sweeps, s) {
+		return sweeps
 	}
-	if t.resweeps = append(t.resweeps, s); len(t.resweeps) > maxResweeps {
-		whole := slices.ContainsFunc(t.resweeps, func(s sweep) bool { return s.all && !s.ours })
-		t.resweeps = []sweep{{all: true, ours: !whole}}
+	if sweeps = append(sweeps, s); len(sweeps) <= maxSweeps {
+		return sweeps
 	}
+	sweeps = slices.DeleteFunc(sweeps, func(s sweep) bool { return !s.all })
+	return addSweep(sweeps, sweep{all: true, ours: true})
 }
 
 // again schedules the second sweep of checkpoints aborted earlier: by the time a
 // newer one is complete, no task is still writing for them.
 func (t *trash) again() {
-	t.sweeps = append(t.sweeps, t.resweeps...)
+	for _, s := range t.resweeps {
+		t.now(s)
+	}
 	t.resweeps = nil
 }
 

@@ -99,16 +99,51 @@ func TestWhatIsLeftToDeleteIsBounded(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		for range maxResweeps + 100 {
+		for range maxSweeps + 100 {
 			r.part(0, r.trigger(false), false)
 			r.c.AbortAll(errTest)
 			synctest.Wait()
 		}
 		r.c.mu.Lock()
-		require.LessOrEqual(t, len(r.c.trash.resweeps), maxResweeps)
+		require.LessOrEqual(t, len(r.c.trash.resweeps), maxSweeps)
 		require.LessOrEqual(t, len(r.c.trash.failed), maxFailed)
 		r.c.mu.Unlock()
 		hooked.set(nil, nil)
+		r.complete()
+		synctest.Wait()
+		requireClean(t, store)
+		r.stop()
+	})
+}
+
+// The same while a deletion hangs: what is to be deleted meanwhile does not pile up.
+func TestWhatWaitsForAHungDeletionIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.TolerableFailures = -1 })
+		r.complete()
+		hang := make(chan struct{})
+		hooked.set(func(_ context.Context, o op) error {
+			if o.kind == "delete" {
+				<-hang
+			}
+			return nil
+		}, nil)
+		for range 5 * maxSweeps {
+			r.part(0, r.trigger(false), false)
+			r.c.AbortAll(errTest)
+			synctest.Wait()
+		}
+		r.c.mu.Lock()
+		require.LessOrEqual(t, len(r.c.trash.sweeps), maxSweeps)
+		require.LessOrEqual(t, len(r.c.trash.resweeps), maxSweeps)
+		r.c.trash.throw(make([]string, maxNames+1)...)
+		require.LessOrEqual(t, len(r.c.trash.names), maxNames)
+		r.c.trash.names = nil
+		r.c.mu.Unlock()
+		hooked.set(nil, nil)
+		close(hang)
+		synctest.Wait()
 		r.complete()
 		synctest.Wait()
 		requireClean(t, store)
