@@ -42,9 +42,9 @@ func (s sweep) covers(at stored, epoch uint64) bool {
 	return s.epoch == 0 || at.epoch < s.epoch || at.checkpoint < s.checkpoint
 }
 
-// Bounds of what is remembered while nothing completes, or nothing can be deleted, or the store does not answer:
-// what is forgotten is found by a sweep, after the next completion or at the next
-// start.
+// Bounds of what is remembered while nothing completes, or nothing can be deleted,
+// or the store does not answer: what is forgotten is found by a sweep, after the
+// next completion or at the next start.
 const (
 	maxSweeps = 64
 	maxFailed = 4096
@@ -65,7 +65,8 @@ func (t *trash) now(s sweep) { t.sweeps = addSweep(t.sweeps, s) }
 // later schedules a sweep for after the next completion.
 func (t *trash) later(s sweep) { t.resweeps = addSweep(t.resweeps, s) }
 
-// addSweep adds a sweep; where there are too many of one checkpoint each, one of all that is ours takes their place.
+// addSweep adds a sweep; where there are too many of one checkpoint each, one of all
+// that is ours takes their place.
 func addSweep(sweeps []sweep, s sweep) []sweep {
 	if slices.Contains(sweeps, s) {
 		return sweeps

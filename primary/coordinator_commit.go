@@ -193,8 +193,8 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 	c.dropDiscardedLocked(c.log.Newest())
 }
 
-// copyRecords writes the second copies of what a commit put into the log, before anybody relies on it and before anything
-// older goes: of the record, and of the empty one that settled it.
+// copyRecords writes the second copies of what a commit put into the log, before anybody relies on it and
+// before anything older goes: of the record, and of the empty one that settled it.
 func (c *Coordinator) copyRecords(ctx context.Context, next *commit, v commitlog.Verdict) {
 	var records []*commitlog.Record
 	if v == commitlog.Committed {
@@ -211,7 +211,8 @@ func (c *Coordinator) copyRecords(ctx context.Context, next *commit, v commitlog
 	}
 }
 
-// copyAgain tries once more to write second copies that could not be written. It returns true if one is left.
+// copyAgain tries once more to write second copies that could not be written. It
+// returns true if one is left.
 func (c *Coordinator) copyAgain(ctx context.Context) bool {
 	top := c.log.Newest()
 	c.mu.Lock()

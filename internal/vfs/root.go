@@ -102,17 +102,17 @@ func (r *rootFS) look(root *os.Root) (*os.Root, error) {
 	if open, err := root.Stat("."); err == nil && os.SameFile(named, open) {
 		return root, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed { // while this operation was under way
-		return nil, os.ErrClosed
-	}
-	if r.root != root { // another has looked
-		return r.root, nil
-	}
-	now, err := os.OpenRoot(r.dir)
+	now, err := os.OpenRoot(r.dir) // before the lock: a hung disk must not hold Close
 	if err != nil {
 		return nil, fmt.Errorf("%w: open it anew: %v", ErrRootGone, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed: // while this operation was under way
+		return nil, errors.Join(os.ErrClosed, now.Close())
+	case r.root != root: // another has looked
+		return r.root, now.Close()
 	}
 	r.root = now
 	return now, nil

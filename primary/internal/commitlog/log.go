@@ -132,6 +132,7 @@ func (l *Log) taken(slot uint64, got []byte, err error) (Verdict, error) {
 		r, err = Decode(RecordName(l.job, slot), got)
 	}
 	switch {
+	case l.newest == nil: // a claim: whoever opens the log anew reads what is there
 	case isDamage(err):
 		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by what cannot be read: %w", ErrFenced, slot, err)
 	case err == nil && r.Claim == l.claim: // which the store had said was not there
