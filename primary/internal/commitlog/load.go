@@ -91,7 +91,10 @@ type loader struct {
 
 func (l *loader) read(ctx context.Context) error {
 	v := &l.view
-	for _, slot := range slices.Backward(v.Slots) {
+	for i, slot := range slices.Backward(v.Slots) {
+		if i+1 < len(v.Slots) && v.Slots[i+1] != slot+1 {
+			break // what is before a hole is dead, and may be the record of one who slept and never counted
+		}
 		r, err := ReadRecord(ctx, l.store, l.job, slot)
 		if err == nil {
 			v.Newest = r

@@ -162,17 +162,24 @@ func (l *Log) judge(ctx context.Context, r *Record) (Verdict, error) {
 	switch {
 	case err != nil || !top.Lives(r.Slot):
 		return Doubt, fenced
-	case top.Claim == l.claim: // an earlier try to seal r
-		l.last, l.newest = newest, top
-		return Committed, nil
+	case top.Claim != l.claim:
+		return Committed, fenced
 	}
-	return Committed, fenced
+	// An earlier try to seal r. It is in a hole if r has gone, and then the listing missed what is newest.
+	ours, err := l.store.Holds(ctx, RecordName(l.job, r.Slot), r.Append(nil))
+	switch {
+	case err != nil:
+		return Doubt, err
+	case !ours:
+		return Doubt, fenced
+	}
+	l.last, l.newest = newest, top
+	return Committed, nil
 }
 
 // follows makes sure that a slot just created is in no hole: the one before it is still there. That is a record of ours,
 // except before the claim, which may follow what is left of a lost record. A copy alone proves little, for its writer may
-// have slept between record and copy; so the log was listed too. Nor does a damaged record, which may have been passed
-// over and stay while those after it go.
+// have slept between record and copy; so the log was listed too.
 func (l *Log) follows(ctx context.Context, slot uint64) error {
 	if slot == 1 {
 		return nil
@@ -182,20 +189,42 @@ func (l *Log) follows(ctx context.Context, slot uint64) error {
 		return l.present(ctx, slot-1, record, CopyName(l.job, slot-1))
 	}
 	ours, err := l.store.Holds(ctx, record, l.newest.Append(nil))
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
-	}
-	if ours {
+	case ours:
 		return nil
 	}
 	if err := l.present(ctx, slot-1, record); err != nil {
 		return err
 	}
-	newest, err := NewestSlot(ctx, l.store, l.job)
-	if err == nil && newest != slot {
-		err = fmt.Errorf("%w: slot %d of the commit log is damaged, and was claimed after: the newest is %d", ErrFenced, slot-1, newest)
+	return l.followsDamage(ctx, slot)
+}
+
+// followsDamage decides where the record before a slot just created is not what we wrote. If it is whole it was created
+// in a hole by another who sleeps, after ours had been retired. A damaged one may have been passed over, and stay while
+// those after it go: the log is listed, twice, so that what is newest cannot be missed because it is just replaced.
+func (l *Log) followsDamage(ctx context.Context, slot uint64) error {
+	_, err := readRecord(ctx, l.store, l.job, slot-1, RecordName(l.job, slot-1))
+	for range 2 {
+		if !isDamage(err) {
+			break
+		}
+		newest, listErr := NewestSlot(ctx, l.store, l.job)
+		switch {
+		case listErr != nil:
+			return listErr
+		case newest != slot:
+			return fmt.Errorf("%w: slot %d of the commit log is damaged, and the newest is %d", ErrFenced, slot-1, newest)
+		}
 	}
-	return err
+	switch {
+	case isDamage(err):
+		return nil
+	case err == nil:
+		return fmt.Errorf("%w: slot %d of the commit log is another's now: %w", ErrFenced, slot-1, ErrTaken)
+	}
+	return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
 }
 
 // present makes sure that one of the objects of a slot is there.
