@@ -31,9 +31,10 @@ type Coordinator struct {
 	cfg   CoordinatorConfig
 	plans map[TaskID]TaskPlan
 	epoch uint64
-	// log and doubt belong to the committer.
-	log   *commitlog.Log
-	doubt *commit
+	// log, doubt and uncopied belong to the committer.
+	log      *commitlog.Log
+	doubt    *commit
+	uncopied []*commitlog.Record // of ours, their second copy could not be written
 
 	wake, commitWake, cleanWake signal
 
@@ -134,8 +135,11 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 	if err != nil {
 		return nil, err
 	}
-	if inv.epoch > max(view.Top(), inv.top) {
+	switch {
+	case inv.epoch > max(view.Top(), inv.top):
 		return nil, cfg.newerLost(ctx, inv)
+	case inv.top > view.Top(): // the log has moved on since it was read
+		return nil, fmt.Errorf("%w: slot %d", commitlog.ErrTaken, inv.top)
 	}
 	// A job of which a newer checkpoint may be lost does not start without a word, and never empty.
 	if fault := view.newestFault(); fault != nil && (!cfg.SkipCorrupt || len(retained(view.live)) == 0) {
@@ -157,8 +161,8 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 // took one of its two files may take the other.
 func (c *Coordinator) logFaults(view *logView) {
 	log := func(level slog.Level, msg string, fault commitlog.Fault) {
-		c.cfg.Logger.Log(context.Background(), level, msg, "job", c.cfg.Job, "record", commitlog.RecordName(c.cfg.Job, fault.Slot),
-			"copy", commitlog.CopyName(c.cfg.Job, fault.Slot), "cause", fault.Err)
+		c.cfg.Logger.Log(context.Background(), level, msg, "job", c.cfg.Job, "record", commitlog.RecordName(c.cfg.Job, fault.Holder),
+			"copy", commitlog.CopyName(c.cfg.Job, fault.Holder), "cause", fault.Err)
 	}
 	for _, fault := range view.Faults {
 		log(slog.LevelError, "commit log record skipped", fault)
@@ -250,9 +254,10 @@ func (c *Coordinator) holdLocked(claim *commitlog.Record) {
 }
 
 // copyRecord writes the second copy of a committed record. Without it the record
-// counts nevertheless, and the next one is copied again.
+// counts nevertheless, and it is tried again.
 func (c *Coordinator) copyRecord(ctx context.Context, rec *commitlog.Record) {
 	if err := c.log.Copy(ctx, rec); err != nil {
+		c.uncopied = append(c.uncopied, rec)
 		c.cfg.Logger.Warn("log record has no second copy", "job", c.cfg.Job, "slot", rec.Slot, "cause", err)
 	}
 }

@@ -105,14 +105,14 @@ func (c *Coordinator) discardLocked(a *Ack) {
 		switch {
 		case name == own || at.checkpoint != a.Checkpoint || at.epoch > c.epoch:
 		case at.area == areaSavepoint:
-			c.trash.sweeps = append(c.trash.sweeps, sweep{Trigger: Trigger{Checkpoint: a.Checkpoint, Savepoint: true}})
+			c.trash.now(sweep{Trigger: Trigger{Checkpoint: a.Checkpoint, Savepoint: true}})
 		case at.area == areaObject && writtenBy(name, a):
 			names = append(names, name) // triggered by an earlier coordinator
 		}
 	}
 	for _, name := range names {
 		if c.ledger[name] == 0 {
-			c.trash.names = append(c.trash.names, name)
+			c.trash.throw(name)
 		}
 	}
 	c.cleanWake.set()

@@ -42,29 +42,48 @@ func (s sweep) covers(at stored, epoch uint64) bool {
 	return s.epoch == 0 || at.epoch < s.epoch || at.checkpoint < s.checkpoint
 }
 
-// Bounds of what is remembered while nothing completes, or nothing can be deleted:
-// what is forgotten is found by a sweep, after the next completion or at the next
-// start.
+// Bounds of what is remembered while nothing completes, or nothing can be deleted,
+// or the store does not answer: what is forgotten is found by a sweep, after the
+// next completion or at the next start.
 const (
-	maxResweeps = 64
-	maxFailed   = 4096
+	maxSweeps = 64
+	maxFailed = 4096
+	maxNames  = 1 << 17 // more than four checkpoints of as many tasks as there can be
 )
 
+// throw adds names to delete.
+func (t *trash) throw(names ...string) {
+	if t.names = append(t.names, names...); len(t.names) > maxNames {
+		t.names = slices.Clone(t.names[len(t.names)-maxNames/2:])
+		t.later(sweep{all: true, ours: true})
+	}
+}
+
+// now schedules a sweep.
+func (t *trash) now(s sweep) { t.sweeps = addSweep(t.sweeps, s) }
+
 // later schedules a sweep for after the next completion.
-func (t *trash) later(s sweep) {
-	if slices.Contains(t.resweeps, s) {
-		return
+func (t *trash) later(s sweep) { t.resweeps = addSweep(t.resweeps, s) }
+
+// addSweep adds a sweep; where there are too many of one checkpoint each, one of all
+// that is ours takes their place.
+func addSweep(sweeps []sweep, s sweep) []sweep {
+	if slices.Contains(sweeps, s) {
+		return sweeps
 	}
-	if t.resweeps = append(t.resweeps, s); len(t.resweeps) > maxResweeps {
-		whole := slices.ContainsFunc(t.resweeps, func(s sweep) bool { return s.all && !s.ours })
-		t.resweeps = []sweep{{all: true, ours: !whole}}
+	if sweeps = append(sweeps, s); len(sweeps) <= maxSweeps {
+		return sweeps
 	}
+	sweeps = slices.DeleteFunc(sweeps, func(s sweep) bool { return !s.all })
+	return addSweep(sweeps, sweep{all: true, ours: true})
 }
 
 // again schedules the second sweep of checkpoints aborted earlier: by the time a
 // newer one is complete, no task is still writing for them.
 func (t *trash) again() {
-	t.sweeps = append(t.sweeps, t.resweeps...)
+	for _, s := range t.resweeps {
+		t.now(s)
+	}
 	t.resweeps = nil
 }
 
@@ -118,14 +137,7 @@ func (c *Coordinator) clean(ctx context.Context, t trash) {
 		c.cleanBatch(ctx, batch, t.slots, names)
 		return
 	}
-	c.deleteSlots(ctx, t.slots, func(names []string) error {
-		for _, name := range names {
-			if err := c.delete(ctx, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	c.deleteSlots(ctx, t.slots, func(rows []string) error { return c.deleteEach(ctx, rows) })
 	c.deleteAll(ctx, names)
 }
 
@@ -152,30 +164,55 @@ func (c *Coordinator) deleteSlots(ctx context.Context, slots []uint64, del func(
 	}
 }
 
+// deleteEach deletes names one after the other, until one fails.
+func (c *Coordinator) deleteEach(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := c.delete(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // batchSize is how many objects one request deletes.
 const batchSize = 1000
 
 // cleanBatch deletes slots of the log and objects with as few requests as can be:
-// the first slot goes with the objects.
+// the first slot goes with the objects. What a request was about that the store
+// refused is deleted one by one: an object that cannot be deleted holds up nothing else.
 func (c *Coordinator) cleanBatch(ctx context.Context, store BatchDeleter, slots []uint64, names []string) {
-	free := slices.DeleteFunc(names, func(name string) bool { return c.named(name) })
-	left := free
-	del := func(names []string) error {
-		n := min(len(left), batchSize-len(names))
+	left := slices.DeleteFunc(names, func(name string) bool { return c.named(name) })
+	var refused []string
+	request := func(rows []string) error {
+		n := min(len(left), batchSize-len(rows))
+		some := left[:n]
+		left = left[n:]
 		ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 		defer cancel()
-		err := store.DeleteAll(ctx, slices.Concat(names, left[:n]))
-		if err == nil {
-			left = left[n:]
+		err := store.DeleteAll(ctx, slices.Concat(rows, some))
+		switch {
+		case err == nil:
+			c.deletedAll(ctx, n, nil, nil)
+		case ctx.Err() != nil: // it does not answer: no other call for now
+			c.deletedAll(ctx, 0, slices.Concat(some, left), err)
+			left = nil
+		default:
+			refused = append(refused, some...)
 		}
 		return err
 	}
-	c.deleteSlots(ctx, slots, del)
-	var cause error
-	for cause == nil && len(left) > 0 {
-		cause = del(nil)
+	c.deleteSlots(ctx, slots, func(rows []string) error {
+		alone := len(left) == 0
+		err := request(rows)
+		if err == nil || alone || ctx.Err() != nil {
+			return err
+		}
+		return c.deleteEach(ctx, rows)
+	})
+	for len(left) > 0 {
+		_ = request(nil) // noted
 	}
-	c.deletedAll(ctx, len(free)-len(left), left, cause)
+	c.deleteAll(ctx, refused)
 }
 
 // deleteParallelism is how many deletions are under way at once.

@@ -19,6 +19,8 @@ type commit struct {
 	before   []commitlog.Ref // the live slots if it does not come about
 	// open: the store was asked to append the record, and its slot was not looked at since.
 	open bool
+	// late: the call ended after its time, so that a request may still be on its way, whatever the store says.
+	late bool
 }
 
 // copyJob is a savepoint that is committed and whose manifest is still to be
@@ -66,14 +68,18 @@ func (c *Coordinator) commitStep(ctx context.Context) (retry bool) {
 		unfinished := c.copyManifests(ctx)
 		next, err := c.nextCommit()
 		if next == nil {
-			return unfinished
+			return c.copyAgain(ctx) || unfinished
 		}
 		if err != nil {
 			c.conclude(ctx, next, commitlog.Refused, err)
 			continue
 		}
 		next.open = true
-		v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) { return c.log.Append(ctx, next.record) })
+		v, err := c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
+			v, err := c.log.Append(ctx, next.record)
+			next.late = ctx.Err() != nil
+			return v, err
+		})
 		c.conclude(ctx, next, v, err)
 	}
 	return false
@@ -152,12 +158,7 @@ func (c *Coordinator) settleDoubt(ctx context.Context) bool {
 // conclude ends a commit, or leaves it in doubt.
 func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Verdict, err error) {
 	p, fenced := next.p, errors.Is(err, ErrFenced)
-	if v == commitlog.Committed { // before anybody relies on it, or anything older goes
-		_, _ = c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
-			c.copyRecord(ctx, next.record)
-			return v, nil
-		})
-	}
+	c.copyRecords(ctx, next, v)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.phase == phaseEnded { // Close did not wait for us
@@ -170,7 +171,8 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 		c.abortLocked(p, ErrFenced, err)
 	case fenced:
 		c.endUnknownLocked(p, ErrFenced, err)
-	case v == commitlog.Refused && p.overtaken && next.open && c.stopped == nil: // a restart relies on it: make sure
+	case v == commitlog.Refused && next.open && c.stopped == nil && (p.overtaken || next.late && ctx.Err() == nil):
+		// What follows relies on it, a restart or the deletion of the objects: make sure that it stays so.
 		c.doubtLocked(next, err)
 	case v == commitlog.Refused && p.overtaken && c.stopped == nil: // its attempts are over: no other try
 		c.abortLocked(p, ErrCommit, err)
@@ -191,6 +193,42 @@ func (c *Coordinator) conclude(ctx context.Context, next *commit, v commitlog.Ve
 		return
 	}
 	c.dropDiscardedLocked(c.log.Newest())
+}
+
+// copyRecords writes the second copies of what a commit put into the log, before anybody relies on it and
+// before anything older goes: of the record, and of the empty one that settled it.
+func (c *Coordinator) copyRecords(ctx context.Context, next *commit, v commitlog.Verdict) {
+	var records []*commitlog.Record
+	if v == commitlog.Committed {
+		records = append(records, next.record)
+	}
+	if top := c.log.Newest(); top.Kind == commitlog.Claim && top.Slot >= next.record.Slot {
+		records = append(records, top)
+	}
+	for _, rec := range records {
+		_, _ = c.call(ctx, func(ctx context.Context) (commitlog.Verdict, error) {
+			c.copyRecord(ctx, rec)
+			return v, nil
+		})
+	}
+}
+
+// copyAgain tries once more to write second copies that could not be written. It
+// returns true if one is left.
+func (c *Coordinator) copyAgain(ctx context.Context) bool {
+	top := c.log.Newest()
+	c.mu.Lock()
+	stopped := c.stopped != nil
+	c.mu.Unlock()
+	c.uncopied = slices.DeleteFunc(c.uncopied, func(rec *commitlog.Record) bool {
+		if stopped || rec.Slot != top.Slot && !top.Needs(rec.Slot) {
+			return true
+		}
+		ctx, cancel := context.WithTimeout(ctx, min(c.cfg.Timeout, retryMost)) // a commit may be waiting
+		defer cancel()
+		return c.log.Copy(ctx, rec) == nil
+	})
+	return len(c.uncopied) > 0
 }
 
 // doubtLocked leaves a commit to be settled.

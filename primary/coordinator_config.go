@@ -143,7 +143,7 @@ func (cfg CoordinatorConfig) withDefaults() (CoordinatorConfig, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cfg.Tasks = slices.Clone(cfg.Tasks)
+	cfg.Tasks, cfg.DropOperators = slices.Clone(cfg.Tasks), slices.Clone(cfg.DropOperators)
 	slices.SortFunc(cfg.Tasks, func(a, b TaskPlan) int { return compareTasks(a.TaskID, b.TaskID) })
 	faults := cfg.faults()
 	if len(faults) == 0 {

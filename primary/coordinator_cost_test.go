@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/heapstate/heapstate/primary/internal/commitlog"
 )
 
 // batchHook is a hookStore whose store deletes many objects with one request.
@@ -37,9 +39,9 @@ func TestRequestsOfACheckpoint(t *testing.T) {
 		retain int
 		want   map[string]int
 	}{
-		"one retained":    {func(h *hookStore) Store { return batchHook{h} }, 1, map[string]int{"commit": 2 + 2, "size": 1, "deleteall": 1}},
-		"three retained":  {func(h *hookStore) Store { return batchHook{h} }, 3, map[string]int{"commit": 2 + 2, "size": 1, "deleteall": 1}},
-		"without batches": {func(h *hookStore) Store { return h }, 1, map[string]int{"commit": 2 + 2, "size": 1, "delete": 2 + 2}},
+		"one retained":    {func(h *hookStore) Store { return batchHook{h} }, 1, map[string]int{"commit": 2 + 2, "readat": 1, "deleteall": 1}},
+		"three retained":  {func(h *hookStore) Store { return batchHook{h} }, 3, map[string]int{"commit": 2 + 2, "readat": 1, "deleteall": 1}},
+		"without batches": {func(h *hookStore) Store { return h }, 1, map[string]int{"commit": 2 + 2, "readat": 1, "delete": 2 + 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, store Store) {
@@ -97,13 +99,13 @@ func TestWhatIsLeftToDeleteIsBounded(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		for range maxResweeps + 100 {
+		for range maxSweeps + 100 {
 			r.part(0, r.trigger(false), false)
 			r.c.AbortAll(errTest)
 			synctest.Wait()
 		}
 		r.c.mu.Lock()
-		require.LessOrEqual(t, len(r.c.trash.resweeps), maxResweeps)
+		require.LessOrEqual(t, len(r.c.trash.resweeps), maxSweeps)
 		require.LessOrEqual(t, len(r.c.trash.failed), maxFailed)
 		r.c.mu.Unlock()
 		hooked.set(nil, nil)
@@ -112,4 +114,85 @@ func TestWhatIsLeftToDeleteIsBounded(t *testing.T) {
 		requireClean(t, store)
 		r.stop()
 	})
+}
+
+// The same while a deletion hangs: what is to be deleted meanwhile does not pile up.
+func TestWhatWaitsForAHungDeletionIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.TolerableFailures = -1 })
+		r.complete()
+		hang := make(chan struct{})
+		hooked.set(func(_ context.Context, o op) error {
+			if o.kind == "delete" {
+				<-hang
+			}
+			return nil
+		}, nil)
+		for range 5 * maxSweeps {
+			r.part(0, r.trigger(false), false)
+			r.c.AbortAll(errTest)
+			synctest.Wait()
+		}
+		r.c.mu.Lock()
+		require.LessOrEqual(t, len(r.c.trash.sweeps), maxSweeps)
+		require.LessOrEqual(t, len(r.c.trash.resweeps), maxSweeps)
+		r.c.trash.throw(make([]string, maxNames+1)...)
+		require.LessOrEqual(t, len(r.c.trash.names), maxNames)
+		r.c.trash.names = nil
+		r.c.mu.Unlock()
+		hooked.set(nil, nil)
+		close(hang)
+		synctest.Wait()
+		r.complete()
+		synctest.Wait()
+		requireClean(t, store)
+		r.stop()
+	})
+}
+
+// One object that the store refuses to delete keeps nothing else: neither other objects nor records of the log.
+func TestAnObjectThatCannotBeDeletedHoldsUpNothing(t *testing.T) {
+	for name, wrap := range map[string]func(*hookStore) Store{
+		"one by one": func(h *hookStore) Store { return h },
+		"batches":    func(h *hookStore) Store { return batchHook{h} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				refused := ""
+				r := startRig(t, wrap(&hookStore{Store: &refusing{Store: store, name: &refused}}))
+				r.complete()
+				synctest.Wait()
+				refused = r.objects()[0]
+				for range 10 {
+					r.complete()
+					synctest.Wait()
+				}
+				require.Len(t, r.objects(), 3, "the newest checkpoint and what is refused")
+				require.Len(t, names(t, store, commitlog.Prefix(testJob)), 2)
+				r.c.mu.Lock()
+				require.Equal(t, []string{refused}, r.c.trash.failed)
+				require.Empty(t, r.c.trash.stuck)
+				r.c.mu.Unlock()
+				refused = ""
+				r.complete()
+				synctest.Wait()
+				requireClean(t, store)
+				r.stop()
+			})
+		})
+	}
+}
+
+// refusing is a store that does not delete one object.
+type refusing struct {
+	Store
+	name *string
+}
+
+func (s *refusing) Delete(ctx context.Context, name string) error {
+	if name == *s.name {
+		return errTest
+	}
+	return s.Store.Delete(ctx, name)
 }

@@ -151,3 +151,101 @@ func TestDoubtSurvivesRun(t *testing.T) {
 		require.Equal(t, []uint64{id}, requireIntact(t, store))
 	})
 }
+
+// A commit in doubt whose slot is found damaged has an end: nothing can follow it, and nothing of it is deleted, since the
+// record may be repaired.
+func TestCommitInDoubtThatIsDamaged(t *testing.T) {
+	for name, answer := range map[string]error{"unknown": ErrUncertain, "exists": ErrExist} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, store Store) {
+				hooked := &hookStore{Store: store}
+				r := startRig(t, hooked)
+				kept := r.complete()
+				hooked.set(nil, func(ctx context.Context, o op) error {
+					if o.kind != "commit" || !strings.Contains(o.name, "/log/") {
+						return nil
+					}
+					b, err := readObject(ctx, store, o.name)
+					require.NoError(t, err)
+					require.NoError(t, store.Delete(ctx, o.name))
+					require.NoError(t, createObject(ctx, store, o.name, flipped(b, 40)))
+					return answer
+				})
+				id := r.trigger(false)
+				r.ackAll(id, false)
+				r.c.AbortAll(errTest)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				require.NoError(t, r.c.Settle(ctx))
+				require.ErrorIs(t, r.outcome(id), ErrUncertain)
+				require.ErrorIs(t, <-r.ran, ErrFenced)
+				require.Equal(t, []uint64{kept.Checkpoint, id}, r.objectIDs())
+				_, err := OpenCoordinator(t.Context(), newRig(t, store).cfg)
+				require.ErrorIs(t, err, ErrCorrupt)
+			})
+		})
+	}
+}
+
+// A commit that ended after its time may still arrive, whatever the store says: before its objects are deleted its slot
+// is filled.
+func TestCommitThatTimedOutCannotArriveLate(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked, func(cfg *CoordinatorConfig) { cfg.TolerableFailures = -1 })
+		r.complete()
+		top, err := commitlog.NewestSlot(t.Context(), logStore{store}, testJob)
+		require.NoError(t, err)
+		hooked.set(func(ctx context.Context, o op) error {
+			if o.kind == "commit" && o.name == slotName(testJob, top+1) {
+				<-ctx.Done()
+				hooked.set(nil, nil)
+				return ctx.Err()
+			}
+			return nil
+		}, nil)
+		id := r.trigger(false)
+		r.ackAll(id, false)
+		time.Sleep(DefaultTimeout + time.Minute)
+		require.ErrorIs(t, r.outcome(id), ErrCommit)
+		require.ErrorIs(t, createObject(t.Context(), store, slotName(testJob, top+1), []byte("late")), ErrExist)
+		require.NotContains(t, r.objectIDs(), id)
+		r.complete()
+		requireIntact(t, store)
+	})
+}
+
+// A commit cut short by the end of Run is tried again by the next. If the first try arrives after all, it is in the way of
+// the second, and both count the same objects.
+func TestCommitTriedAgainThatArrivesLate(t *testing.T) {
+	bubble(t, func(t *testing.T, store Store) {
+		hooked := &hookStore{Store: store}
+		r := startRig(t, hooked)
+		r.complete()
+		var late []byte
+		inLog := func(o op) bool { return o.kind == "commit" && strings.Contains(o.name, "/log/") }
+		hooked.set(nil, func(ctx context.Context, o op) error {
+			if !inLog(o) {
+				return nil
+			}
+			late, _ = readObject(ctx, store, o.name)
+			require.NoError(t, store.Delete(ctx, o.name))
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		id := r.trigger(false)
+		r.ackAll(id, false)
+		r.stop()
+		hooked.set(func(ctx context.Context, o op) error {
+			if !inLog(o) {
+				return nil
+			}
+			return createObject(ctx, store, o.name, late)
+		}, nil)
+		time.Sleep(time.Second)
+		r.run()
+		require.ErrorIs(t, r.outcome(id), ErrUncertain)
+		require.ErrorIs(t, <-r.ran, ErrFenced)
+		require.Equal(t, []uint64{id}, requireIntact(t, store))
+	})
+}

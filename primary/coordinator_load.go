@@ -181,7 +181,7 @@ func readLog(ctx context.Context, store Store, job string) (*logView, error) {
 		m, err := decodeEntry(job, v.Newest.Highest, e)
 		switch {
 		case errors.Is(err, ErrCorrupt):
-			v.Faults = append(v.Faults, commitlog.Fault{Slot: e.Slot, Err: err})
+			v.Faults = append(v.Faults, commitlog.Fault{Ref: e.Ref, Err: err})
 		case err != nil:
 			return nil, err
 		default:
@@ -239,8 +239,8 @@ func (v *logView) newestFault() error {
 	return errors.Join(faults...)
 }
 
-// skipped returns the slots that could not be read, now or by those before us,
-// and are still there or just went missing: ascending.
+// skipped returns the slots whose records could not be read, now or by those before
+// us, and are still there or just went missing: ascending.
 func (v *logView) skipped() []uint64 {
 	var skipped []uint64
 	if v.Newest != nil {
@@ -251,7 +251,7 @@ func (v *logView) skipped() []uint64 {
 		}
 	}
 	for _, f := range v.Faults {
-		skipped = append(skipped, f.Slot)
+		skipped = append(skipped, f.Holder)
 	}
 	slices.Sort(skipped)
 	return slices.Compact(skipped)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 
@@ -27,6 +28,19 @@ func (s logStore) Read(ctx context.Context, name, magic string) ([]byte, error) 
 		err = &commitlog.DamageError{Name: name, Offset: corrupt.Offset, Reason: corrupt.Reason, Err: corrupt.Err}
 	}
 	return b, err
+}
+
+// Holds is part of commitlog.Store.
+func (s logStore) Holds(ctx context.Context, name string, b []byte) (bool, error) {
+	got := make([]byte, len(b))
+	err := s.ReadAt(ctx, name, got, 0)
+	switch {
+	case err == nil:
+		return bytes.Equal(got, b), nil
+	case errors.Is(err, ErrNotExist), errors.Is(err, ErrCorrupt), errors.Is(err, io.ErrUnexpectedEOF):
+		return false, nil
+	}
+	return false, definite(err)
 }
 
 // Exists is part of commitlog.Store. What is no object is there all the same.

@@ -180,7 +180,7 @@ func (c *Coordinator) planSweep(view *logView, whole bool) {
 	if len(c.skipped) > 0 || !whole || view.Newest == nil {
 		return
 	}
-	c.trash.sweeps = append(c.trash.sweeps, sweep{all: true, epoch: view.Newest.Epoch, checkpoint: c.lastSuccess})
+	c.trash.now(sweep{all: true, epoch: view.Newest.Epoch, checkpoint: c.lastSuccess})
 	c.trash.later(sweep{all: true})
 }
 

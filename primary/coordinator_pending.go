@@ -145,8 +145,8 @@ func (c *Coordinator) abortAllLocked(reason, cause error) {
 
 // abortLocked ends p without a commit. It must be certain that there was none.
 func (c *Coordinator) abortLocked(p *pending, reason, cause error) {
-	c.trash.names = append(c.trash.names, c.endLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: reason, Cause: cause})...)
-	c.trash.sweeps = append(c.trash.sweeps, sweep{Trigger: p.Trigger})
+	c.trash.throw(c.endLocked(p, &AbortError{Checkpoint: p.Checkpoint, Reason: reason, Cause: cause})...)
+	c.trash.now(sweep{Trigger: p.Trigger})
 	c.trash.later(sweep{Trigger: p.Trigger})
 	c.releaseHeldLocked()
 	c.cleanWake.set()

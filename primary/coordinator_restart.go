@@ -69,7 +69,7 @@ func (c *Coordinator) Pin(m *Manifest) (release func()) {
 		defer c.mu.Unlock()
 		for _, name := range c.ledger.drop(m) {
 			if parseName(c.cfg.Job, name).area == areaObject { // savepoints are their user's
-				c.trash.names = append(c.trash.names, name)
+				c.trash.throw(name)
 			}
 		}
 		c.cleanWake.set()

@@ -200,10 +200,10 @@ func TestSweepsToComeAreBounded(t *testing.T) {
 		if whole {
 			kept.later(sweep{all: true})
 		}
-		for id := range uint64(3 * maxResweeps) {
+		for id := range uint64(3 * maxSweeps) {
 			kept.later(sweep{Trigger: Trigger{Checkpoint: id}})
 			kept.later(sweep{Trigger: Trigger{Checkpoint: id}})
-			require.LessOrEqual(t, len(kept.resweeps), maxResweeps)
+			require.LessOrEqual(t, len(kept.resweeps), maxSweeps)
 		}
 		require.Equal(t, sweep{all: true, ours: !whole}, kept.resweeps[0])
 		kept.again()

@@ -123,7 +123,7 @@ func (c *Coordinator) releaseHeldLocked() {
 		if slices.ContainsFunc(c.pending, func(p *pending) bool { return p.Checkpoint <= h.until }) {
 			return false
 		}
-		c.trash.names = append(c.trash.names, c.ledger.drop(h.manifest)...)
+		c.trash.throw(c.ledger.drop(h.manifest)...)
 		return true
 	})
 }

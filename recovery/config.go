@@ -82,6 +82,10 @@ type Config struct {
 
 	// Seed is the seed of the key hash; 0 means that of the newest checkpoint, and for a new job a random one.
 	Seed uint64
+	// DropOperators are the operators whose state the newest checkpoint may have although the job is not of them: from
+	// the next checkpoint on it is gone. Without its name here such an operator refuses the start: a
+	// *primary.MismatchError.
+	DropOperators []string
 	// RefuseUnknown refuses to restore states that are not registered, instead of carrying them through unread.
 	RefuseUnknown bool
 	// CheckValues is the debug mode of backends, for tests: they check what the program does with values, and a fault

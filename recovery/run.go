@@ -160,6 +160,7 @@ func (r *run) openCoordinator(ctx context.Context) error {
 		Store: c.Primary, Job: c.Name, M: c.M, Seed: c.Seed, Tasks: plans(c.Operator, r.ranges),
 		Interval: c.Every, Timeout: c.Timeout, MinPause: c.MinPause, MaxConcurrent: c.MaxConcurrent,
 		TolerableFailures: c.TolerableFailures, Retain: c.Retain, SharedStore: c.SharedStore, SkipCorrupt: c.StepBack,
+		DropOperators: c.DropOperators,
 		ShutdownGrace: max(1, min(primary.DefaultShutdownGrace, c.Grace/4)),
 		Transport:     transport{r}, Logger: c.Logger,
 	})

@@ -70,8 +70,9 @@ func syncDir(dir string) error {
 type rootFS struct {
 	dir string
 
-	mu   sync.RWMutex // guards root
-	root *os.Root     // one that was replaced is closed by its finalizer: others may be using it
+	mu     sync.RWMutex // guards root and closed
+	root   *os.Root     // one that was replaced is closed by its finalizer: others may be using it
+	closed bool
 }
 
 // do runs an operation, once more if the root turns out to have been made anew.
@@ -101,14 +102,17 @@ func (r *rootFS) look(root *os.Root) (*os.Root, error) {
 	if open, err := root.Stat("."); err == nil && os.SameFile(named, open) {
 		return root, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.root != root { // another has looked
-		return r.root, nil
-	}
-	now, err := os.OpenRoot(r.dir)
+	now, err := os.OpenRoot(r.dir) // before the lock: a hung disk must not hold Close
 	if err != nil {
 		return nil, fmt.Errorf("%w: open it anew: %v", ErrRootGone, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed: // while this operation was under way
+		return nil, errors.Join(os.ErrClosed, now.Close())
+	case r.root != root: // another has looked
+		return r.root, now.Close()
 	}
 	r.root = now
 	return now, nil
@@ -268,5 +272,6 @@ func (r *rootFS) lockFile(f *os.File, name string) error {
 func (r *rootFS) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	return r.root.Close()
 }

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,4 +34,24 @@ func TestMakeRootSyncsTheParents(t *testing.T) {
 		return failed
 	}), failed)
 	require.NoError(t, os.Remove("relative"))
+}
+
+// A tree that is closed while an operation finds its directory made anew stays closed.
+func TestCloseWhileTheRootIsMadeAnew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "root")
+	fsys, err := OpenRoot(dir)
+	require.NoError(t, err)
+	r := fsys.(*rootFS)
+	calls := 0
+	err = r.do(func(*os.Root) error {
+		calls++
+		require.NoError(t, os.Remove(dir))
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		require.NoError(t, r.Close())
+		return fs.ErrNotExist
+	})
+	require.ErrorIs(t, err, os.ErrClosed)
+	require.Equal(t, 1, calls)
+	_, err = r.Stat("x")
+	require.ErrorIs(t, err, os.ErrClosed)
 }

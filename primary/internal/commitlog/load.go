@@ -30,8 +30,8 @@ type View struct {
 
 // Fault is a slot that cannot be read.
 type Fault struct {
-	Slot uint64
-	Err  error // a *DamageError; of a record that has a copy, any
+	Ref
+	Err error // a *DamageError; of a record that has a copy, any
 }
 
 // Top returns the highest slot taken.
@@ -93,13 +93,16 @@ type loader struct {
 
 func (l *loader) read(ctx context.Context) error {
 	v := &l.view
-	for _, slot := range slices.Backward(v.Slots) {
+	for i, slot := range slices.Backward(v.Slots) {
+		if i+1 < len(v.Slots) && v.Slots[i+1] != slot+1 {
+			break // what is before a hole is dead, and may be the record of one who slept and never counted
+		}
 		r, err := l.record(ctx, slot)
 		if err == nil {
 			v.Newest = r
 			break
 		}
-		if err := l.fault(slot, err); err != nil {
+		if err := l.fault(Ref{Slot: slot, Holder: slot}, err); err != nil {
 			return err
 		}
 	}
@@ -114,7 +117,7 @@ func (l *loader) read(ctx context.Context) error {
 		e, err := l.entry(ctx, ref, holders)
 		if err == nil {
 			v.Live = append(v.Live, e)
-		} else if err := l.fault(ref.Slot, err); err != nil {
+		} else if err := l.fault(ref, err); err != nil {
 			return err
 		}
 	}
@@ -125,18 +128,18 @@ func (l *loader) read(ctx context.Context) error {
 }
 
 // fault notes a damaged or missing record; it returns every other error.
-func (l *loader) fault(slot uint64, err error) error {
+func (l *loader) fault(ref Ref, err error) error {
 	var damage *DamageError
 	switch {
 	case errors.As(err, &damage):
 	case errors.Is(err, ErrNotExist) && !l.final:
 		return errMoved
 	case errors.Is(err, ErrNotExist):
-		err = &DamageError{Name: RecordName(l.job, slot), Reason: "log record that counts is missing, and its copy too", Err: err}
+		err = &DamageError{Name: RecordName(l.job, ref.Holder), Reason: "log record that counts is missing, and its copy too", Err: err}
 	default:
 		return err
 	}
-	l.view.Faults = append(l.view.Faults, Fault{Slot: slot, Err: err})
+	l.view.Faults = append(l.view.Faults, Fault{Ref: ref, Err: err})
 	return nil
 }
 
@@ -144,7 +147,7 @@ func (l *loader) fault(slot uint64, err error) error {
 func (l *loader) record(ctx context.Context, slot uint64) (*Record, error) {
 	r, lost, err := readEither(ctx, l.store, l.job, slot)
 	if lost != nil {
-		l.view.Copied = append(l.view.Copied, Fault{Slot: slot, Err: lost})
+		l.view.Copied = append(l.view.Copied, Fault{Ref: Ref{Slot: slot, Holder: slot}, Err: lost})
 	}
 	return r, err
 }
@@ -179,8 +182,8 @@ func (r *Record) entry(slot uint64) Entry {
 	return Entry{}
 }
 
-// ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, ErrNotExist only if
-// neither is there.
+// ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, unless the copy alone
+// can say more: ErrNotExist only if neither is there, and damage only if the copy did not fail to answer.
 func ReadRecord(ctx context.Context, store Store, job string, slot uint64) (*Record, error) {
 	r, _, err := readEither(ctx, store, job, slot)
 	return r, err
@@ -193,14 +196,16 @@ func readEither(ctx context.Context, store Store, job string, slot uint64) (r *R
 		return r, nil, err
 	}
 	r, copyErr := readRecord(ctx, store, job, slot, CopyName(job, slot))
+	var damage *DamageError
+	var foreign *ForeignError
+	isForeign := errors.As(copyErr, &foreign)
+	bad := isForeign || errors.As(copyErr, &damage) || errors.Is(copyErr, ErrNotExist)
 	switch {
 	case copyErr == nil:
 		return r, err, nil
-	case !errors.Is(err, ErrNotExist): // else what is there decides
+	case bad && !errors.Is(err, ErrNotExist): // what is there decides
 		return nil, nil, err
-	}
-	var foreign *ForeignError
-	if errors.As(copyErr, &foreign) { // a stray file, which says nothing of what the log is
+	case isForeign: // a stray file, which says nothing of what the log is
 		copyErr = &DamageError{Name: foreign.Name, Reason: fmt.Sprintf("copy of a log record of job %q", foreign.Job)}
 	}
 	return nil, nil, copyErr

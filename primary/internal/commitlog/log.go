@@ -18,6 +18,8 @@ type Store interface {
 	Create(ctx context.Context, name string, b []byte) error
 	// Read returns an object that is one frame of that magic, or ErrNotExist. A *DamageError MAY say that it is none.
 	Read(ctx context.Context, name, magic string) ([]byte, error)
+	// Holds tells whether an object is there that begins with b. False is no proof that none is.
+	Holds(ctx context.Context, name string, b []byte) (bool, error)
 	// Exists tells whether an object is there.
 	Exists(ctx context.Context, name string) (bool, error)
 	// List yields the names that begin with prefix. What is created or deleted meanwhile may be missed.
@@ -110,16 +112,38 @@ func (l *Log) Copy(ctx context.Context, r *Record) error {
 // was lost.
 func (l *Log) compare(ctx context.Context, r *Record, b []byte) (Verdict, error) {
 	got, err := l.store.Read(ctx, RecordName(l.job, r.Slot), Magic)
-	var damage *DamageError
 	switch {
 	case err == nil && bytes.Equal(got, b):
 		return l.judge(ctx, r)
-	case err == nil || errors.As(err, &damage):
-		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
+	case err == nil || isDamage(err):
+		return l.taken(r.Slot, got, err)
 	case errors.Is(err, ErrNotExist):
 		return Doubt, fmt.Errorf("%w: slot %d of the commit log is already retired", ErrFenced, r.Slot)
 	}
 	return Doubt, err
+}
+
+// taken says that a slot to be ours holds something else. If nobody can read that, it may be our record with a bit
+// flipped: what it was will not be known, and nothing can follow it. Nor can anything follow a record of ours that we do
+// not know, and it may count the same objects.
+func (l *Log) taken(slot uint64, got []byte, err error) (Verdict, error) {
+	var r *Record
+	if err == nil {
+		r, err = Decode(RecordName(l.job, slot), got)
+	}
+	switch {
+	case l.newest == nil: // a claim: whoever opens the log anew reads what is there
+	case isDamage(err):
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by what cannot be read: %w", ErrFenced, slot, err)
+	case err == nil && r.Claim == l.claim: // which the store had said was not there
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by an earlier try of ours, which came late", ErrFenced, slot)
+	}
+	return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, slot)
+}
+
+func isDamage(err error) bool {
+	var damage *DamageError
+	return errors.As(err, &damage)
 }
 
 // judge decides about a slot that holds our record, by what is newest.
@@ -138,11 +162,19 @@ func (l *Log) judge(ctx context.Context, r *Record) (Verdict, error) {
 	switch {
 	case err != nil || !top.Lives(r.Slot):
 		return Doubt, fenced
-	case top.Claim == l.claim: // an earlier try to seal r
-		l.last, l.newest = newest, top
-		return Committed, nil
+	case top.Claim != l.claim:
+		return Committed, fenced
 	}
-	return Committed, fenced
+	// An earlier try to seal r. It is in a hole if r has gone, and then the listing missed what is newest.
+	ours, err := l.store.Holds(ctx, RecordName(l.job, r.Slot), r.Append(nil))
+	switch {
+	case err != nil:
+		return Doubt, err
+	case !ours:
+		return Doubt, fenced
+	}
+	l.last, l.newest = newest, top
+	return Committed, nil
 }
 
 // follows makes sure that a slot just created is in no hole: the one before it is still there. That is a record of ours,
@@ -152,20 +184,61 @@ func (l *Log) follows(ctx context.Context, slot uint64) error {
 	if slot == 1 {
 		return nil
 	}
-	before := []string{RecordName(l.job, slot-1)}
+	record := RecordName(l.job, slot-1)
 	if l.newest == nil {
-		before = append(before, CopyName(l.job, slot-1))
+		return l.present(ctx, slot-1, record, CopyName(l.job, slot-1))
 	}
-	for _, name := range before {
+	ours, err := l.store.Holds(ctx, record, l.newest.Append(nil))
+	switch {
+	case err != nil:
+		return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
+	case ours:
+		return nil
+	}
+	if err := l.present(ctx, slot-1, record); err != nil {
+		return err
+	}
+	return l.followsDamage(ctx, slot)
+}
+
+// followsDamage decides where the record before a slot just created is not what we wrote. If it is whole it was created
+// in a hole by another who sleeps, after ours had been retired. A damaged one may have been passed over, and stay while
+// those after it go: the log is listed, twice, so that what is newest cannot be missed because it is just replaced.
+func (l *Log) followsDamage(ctx context.Context, slot uint64) error {
+	_, err := readRecord(ctx, l.store, l.job, slot-1, RecordName(l.job, slot-1))
+	for range 2 {
+		if !isDamage(err) {
+			break
+		}
+		newest, listErr := NewestSlot(ctx, l.store, l.job)
+		switch {
+		case listErr != nil:
+			return listErr
+		case newest != slot:
+			return fmt.Errorf("%w: slot %d of the commit log is damaged, and the newest is %d", ErrFenced, slot-1, newest)
+		}
+	}
+	switch {
+	case isDamage(err):
+		return nil
+	case err == nil:
+		return fmt.Errorf("%w: slot %d of the commit log is another's now: %w", ErrFenced, slot-1, ErrTaken)
+	}
+	return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
+}
+
+// present makes sure that one of the objects of a slot is there.
+func (l *Log) present(ctx context.Context, slot uint64, names ...string) error {
+	for _, name := range names {
 		there, err := l.store.Exists(ctx, name)
 		if err != nil {
-			return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot-1, err)
+			return fmt.Errorf("primary: look for slot %d of the commit log: %w", slot, err)
 		}
 		if there {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: slot %d of the commit log has been retired: %w", ErrFenced, slot-1, ErrTaken)
+	return fmt.Errorf("%w: slot %d of the commit log has been retired: %w", ErrFenced, slot, ErrTaken)
 }
 
 // Settle decides about a record whose append ended in doubt. If the slot is still free it is filled, so that the record
@@ -181,8 +254,8 @@ func (l *Log) Settle(ctx context.Context, r *Record, live []Ref) (Verdict, error
 	switch {
 	case err == nil && bytes.Equal(got, r.Append(nil)):
 		return l.secure(ctx, r)
-	case err == nil && !bytes.Equal(got, void.Append(nil)):
-		return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, r.Slot)
+	case err == nil && !bytes.Equal(got, void.Append(nil)) || isDamage(err):
+		return l.taken(r.Slot, got, err)
 	case errors.Is(err, ErrNotExist):
 		err = l.store.Create(ctx, name, void.Append(nil))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -83,6 +84,11 @@ func (r *Record) Lives(slot uint64) bool {
 		}
 	}
 	return false
+}
+
+// Needs reports whether a slot before the record holds what it counts.
+func (r *Record) Needs(slot uint64) bool {
+	return slices.ContainsFunc(r.Live, func(ref Ref) bool { return ref.Holder == slot })
 }
 
 // Begin returns the slot at which what the record needs begins: its own, or that of the first holder of what is live.
