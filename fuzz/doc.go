@@ -46,5 +46,6 @@
 // # Programs
 //
 // A program is text, one operation a line (program.go lists them): what a failing run prints can be put into
-// testdata/programs as it is, and is from then on a regression test. The fuzzer's bytes are programs in another spelling.
+// testdata/programs as it is, and is from then on a regression test. The fuzzer's bytes are programs in another
+// spelling.
 package fuzz

@@ -219,8 +219,8 @@ func (w *world) requireClean(storeToo bool) error {
 	return nil
 }
 
-// diedInASavepoint tells whether a file is of a savepoint that the first process, which is killed, did not complete. Only a
-// manifest could say that it is nobody's.
+// diedInASavepoint tells whether a file is of a savepoint that the first process, which is killed, did not complete.
+// Only a manifest could say that it is nobody's.
 func diedInASavepoint(now files, name string) bool {
 	dir := name[:strings.LastIndexByte(name, '/')+1]
 	_, complete := now[dir+"manifest"]

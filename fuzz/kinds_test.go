@@ -11,8 +11,8 @@ import (
 	"github.com/heapstate/heapstate/keygroups"
 )
 
-// The operations of FuzzKinds. Append to them, or old corpora mean something else. k is a key, n a namespace, i a snapshot
-// that is held, way how state gets from it into a backend, see stage.
+// The operations of FuzzKinds. Append to them, or old corpora mean something else. k is a key, n a namespace, i a
+// snapshot that is held, way how state gets from it into a backend, see stage.
 const (
 	kindAdd       = iota // k n v      sums and accs: Add
 	kindDrop             // k n        sums, accs and notes: Delete
@@ -41,8 +41,8 @@ const (
 // kindsHead is the number of bytes before the operations, of four bytes each.
 const kindsHead = 3
 
-// FuzzKinds runs programs on states in namespaces, timers and states whose content expires, and on plain maps. The clock
-// belongs to the program: a restore takes it back to the time of the snapshot, or not.
+// FuzzKinds runs programs on states in namespaces, timers and states whose content expires, and on plain maps. The
+// clock belongs to the program: a restore takes it back to the time of the snapshot, or not.
 func FuzzKinds(f *testing.F) {
 	for _, p := range kindsSeeds() {
 		f.Add(p)
@@ -50,7 +50,8 @@ func FuzzKinds(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { runKinds(t, b) })
 }
 
-// TestSeedsOfKindsReachEveryOperation requires of each that it did something: a merge moved, a timer fired, a life ended.
+// TestSeedsOfKindsReachEveryOperation requires of each that it did something: a merge moved, a timer fired, a life
+// ended.
 func TestSeedsOfKindsReachEveryOperation(t *testing.T) {
 	var reached [kindCount]int
 	expired := 0
@@ -123,8 +124,8 @@ type kindsShot struct {
 // kindsTimes says for values and for maps which times a task knows of beside those that its clock has shown since.
 type kindsTimes [2]heapbackend.Timestamp
 
-// kindsGone says for values and for maps, by key group, up to which stamp all was left out of the snapshot that was adopted.
-// Absent where none was.
+// kindsGone says for values and for maps, by key group, up to which stamp all was left out of the snapshot that was
+// adopted. Absent where none was.
 type kindsGone [2]map[int]heapbackend.Timestamp
 
 // runKinds runs what the bytes say; all bytes are a program.

@@ -43,8 +43,8 @@ func (j *kindsJob) release(i int) {
 	j.shots = slices.Delete(j.shots, i, i+1)
 }
 
-// restore makes new tasks of a snapshot. With bit 3 of how the old ones fire their timers and are written to first, which
-// must not reach the new ones; with bit 2 the clock stays where it is, be it before the snapshot's time.
+// restore makes new tasks of a snapshot. With bit 3 of how the old ones fire their timers and are written to first,
+// which must not reach the new ones; with bit 2 the clock stays where it is, be it before the snapshot's time.
 func (j *kindsJob) restore(s *kindsShot, n, how int) {
 	old := j.tasks
 	next := j.fresh(n)

@@ -132,8 +132,8 @@ func (l *localFile) seal(tb testing.TB, m localcopy.Meta, s *heapbackend.Snapsho
 	require.NoError(tb, err)
 }
 
-// FuzzLocalFile puts any bytes in the place of a local copy's file. Opened, they are no copy, with a typed error, or one
-// whose groups can be loaded or are found out; nothing of another owner or range gets through.
+// FuzzLocalFile puts any bytes in the place of a local copy's file. Opened, they are no copy, with a typed error, or
+// one whose groups can be loaded or are found out; nothing of another owner or range gets through.
 func FuzzLocalFile(f *testing.F) {
 	l := newLocalFile(f, f.TempDir())
 	f.Add(l.valid)

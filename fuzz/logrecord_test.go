@@ -19,8 +19,9 @@ func (silence) Trigger(primary.TaskID, uuid.UUID, primary.Trigger) error { retur
 func (silence) Confirm(primary.TaskID, uuid.UUID, uint64)                {}
 func (silence) Abort(primary.TaskID, uuid.UUID, uint64, error)           {}
 
-// FuzzLogRecord opens a coordinator on a commit log of two slots, of which record or copy may be anything. Either it opens,
-// with valid checkpoints, and a second one sees the same; or the error is a typed one and the store is as it was.
+// FuzzLogRecord opens a coordinator on a commit log of two slots, of which record or copy may be anything. Either it
+// opens, with valid checkpoints, and a second one sees the same; or the error is a typed one and the store is as it
+// was.
 func FuzzLogRecord(f *testing.F) {
 	add := func(b []byte) {
 		f.Add(b, byte(8), b, byte(4))

@@ -7,13 +7,14 @@ import (
 	"github.com/heapstate/heapstate/heapbackend/internal/codec"
 )
 
-// Aggregator says how values of type In are aggregated in an accumulator of type Acc, and what the result of type Out is.
-// Its functions are called on the owner's goroutine, Result also on those that read snapshots; none may use the backend.
+// Aggregator says how values of type In are aggregated in an accumulator of type Acc, and what the result of type Out
+// is. Its functions are called on the owner's goroutine, Result also on those that read snapshots; none may use the
+// backend.
 type Aggregator[In, Acc, Out any] struct {
 	// Create returns the accumulator of nothing, of which the state keeps a copy; nil means the zero Acc.
 	Create func() Acc
-	// Add adds a value to an accumulator, in place, as the function given to Value.Update would. It must not change what
-	// in refers to, but may store it: the state keeps a copy. Required.
+	// Add adds a value to an accumulator, in place, as the function given to Value.Update would. It must not change
+	// what in refers to, but may store it: the state keeps a copy. Required.
 	Add func(acc *Acc, in In)
 	// Result returns the result of an accumulator, which it must not assign through, nor may the caller through the
 	// result. The result may be the accumulator or a part of it; what it appends to has no room. Required.
@@ -23,8 +24,8 @@ type Aggregator[In, Acc, Out any] struct {
 	Merge func(into *Acc, from Acc)
 }
 
-// Aggregating is a state that holds, for each key, the accumulator of all values that were added to it. The checkpoint holds
-// the accumulators.
+// Aggregating is a state that holds, for each key, the accumulator of all values that were added to it. The checkpoint
+// holds the accumulators.
 type Aggregating[K comparable, In, Acc, Out any] struct {
 	*keyed[K, Acc]
 	value *Value[K, Acc]
@@ -43,8 +44,8 @@ func clipping[Acc, Out any](result func(Acc) Out, clips []uintptr) func(Acc) Out
 	}
 }
 
-// NewAggregating registers an aggregating state; see NewValue for the other arguments and the errors, and ErrConfig if a
-// required function is missing. The Options are those of the accumulators.
+// NewAggregating registers an aggregating state; see NewValue for the other arguments and the errors, and ErrConfig if
+// a required function is missing. The Options are those of the accumulators.
 func NewAggregating[In, Acc, Out any, K comparable](in Scope[K], name string, a Aggregator[In, Acc, Out], opts ...Options[Acc]) (*Aggregating[K, In, Acc, Out], error) {
 	if a.Add == nil || a.Result == nil {
 		return nil, fmt.Errorf("%w: state %q: an Aggregator needs Add and Result", ErrConfig, name)

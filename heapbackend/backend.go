@@ -16,9 +16,9 @@ type Config struct {
 	M int
 	// Range is the key groups this backend holds, within [0, M). Required, not empty.
 	Range keygroups.Range
-	// Task is the index of the task the backend is for, and Tasks the number of tasks there are, the job's parallelism: 0
-	// to Tasks-1, and 1 to M. Only operator state needs them; it is refused if Tasks is 0, unless Range is all of [0, M):
-	// then the task is the only one.
+	// Task is the index of the task the backend is for, and Tasks the number of tasks there are, the job's
+	// parallelism: 0 to Tasks-1, and 1 to M. Only operator state needs them; it is refused if Tasks is 0, unless Range
+	// is all of [0, M): then the task is the only one.
 	Task, Tasks int
 	// Seed is the job's hash seed. All backends of a job use one.
 	Seed uint64
@@ -55,8 +55,8 @@ type AnyBackend interface {
 	Capture() (*Snapshot, error)
 	// Err returns the error that made the backend refuse further use, if any.
 	Err() error
-	// StageBlock decodes one block that Snapshot.AppendGroup wrote: that of a key group, or of operator state. Any goroutine, also several at once, but not
-	// while states are being registered.
+	// StageBlock decodes one block that Snapshot.AppendGroup wrote: that of a key group, or of operator state. Any
+	// goroutine, also several at once, but not while states are being registered.
 	StageBlock(schema []byte, group int, block []byte) (*Staged, error)
 	// StageSnapshot prepares to take one block over from a snapshot, sharing its memory. As StageBlock.
 	StageSnapshot(s *Snapshot, group int) (*Staged, error)
@@ -104,8 +104,8 @@ func New[K comparable](cfg Config) (*Backend[K], error) {
 
 func (b *Backend[K]) scope() *scopeOf[K] { return &b.of }
 
-// Group returns the key group of a key, in [0, M), whether or not it is one of the backend's: what a source that is read by
-// several tasks needs to keep the records of its own. Any goroutine. O(1).
+// Group returns the key group of a key, in [0, M), whether or not it is one of the backend's: what a source that is
+// read by several tasks needs to keep the records of its own. Any goroutine. O(1).
 func (b *Backend[K]) Group(k K) int { return keygroups.Of(b.hasher.Hash(k), b.cfg.M) }
 
 // Owner is what makes backends for a task: a recovery.Task, or the task of another engine.
@@ -147,7 +147,8 @@ type state interface {
 	freeze() frozen
 	// stage decodes the records of one group, written as the description says, into what install takes. Any goroutine.
 	stage(written *stateInfo, group int, entries uint64, records []byte) (content, error)
-	// stageFrozen is stage for a group of another backend's frozen state; it shares memory where the types are the same.
+	// stageFrozen is stage for a group of another backend's frozen state; it shares memory where the types are the
+	// same.
 	stageFrozen(f frozen, group int) (content, error)
 	// install makes staged content that of a group; nil makes the group empty. O(1), but O(pages) for what was decoded.
 	install(group int, c content)
@@ -178,9 +179,9 @@ type frozen interface {
 // Config returns what the backend was made with.
 func (c *core) Config() Config { return c.cfg }
 
-// Err returns the error that made the backend refuse further use: ErrConcurrent, ErrGroup, ErrFull, ErrClosed or what a
-// Clone function's misbehaviour led to; nil while it is usable. After a panic in an operation, that of an Update function
-// say, it is nil until the next operation, which is refused.
+// Err returns the error that made the backend refuse further use: ErrConcurrent, ErrGroup, ErrFull, ErrClosed or what
+// a Clone function's misbehaviour led to; nil while it is usable. After a panic in an operation, that of an Update
+// function say, it is nil until the next operation, which is refused.
 func (c *core) Err() error { return c.guard.failed() }
 
 // Close ends the backend and lets go of memory kept for reuse. Idempotent; it never fails. It may be called by a

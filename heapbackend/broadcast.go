@@ -9,10 +9,10 @@ import (
 	"github.com/heapstate/heapstate/keygroups"
 )
 
-// Broadcast is a state that holds one map from MK to V for the task as a whole, the same in every task: rules that every
-// task has to know, say. That it is the same is the program's part: every task writes what all of them write, in the same
-// order. A restore gives each task its own map back; where the parallelism changed, task i that of old task i modulo the
-// number of old tasks.
+// Broadcast is a state that holds one map from MK to V for the task as a whole, the same in every task: rules that
+// every task has to know, say. That it is the same is the program's part: every task writes what all of them write, in
+// the same order. A restore gives each task its own map back; where the parallelism changed, task i that of old task i
+// modulo the number of old tasks.
 //
 // The state keeps its own copy of what Put is given; what Get and All return must not be assigned through.
 type Broadcast[MK comparable, V any] struct {
@@ -114,8 +114,8 @@ func (s *Broadcast[MK, V]) Remove(mk MK) error {
 	return nil
 }
 
-// All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's body
-// may write. The values must not be assigned through.
+// All yields every key and value as they were when the loop began, in no order that a program may rely on; the loop's
+// body may write. The values must not be assigned through.
 func (s *Broadcast[MK, V]) All() iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) {
 		if !s.enter() {

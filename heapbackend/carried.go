@@ -23,8 +23,8 @@ type carriedGroup struct {
 	from    frozen // of an adopted snapshot, whose pages are not used again; the group alone
 }
 
-// carriedFrom returns one group of a frozen state for carrying; of one that was carried already, what it was carried as,
-// so that no chain grows from restore to restore.
+// carriedFrom returns one group of a frozen state for carrying; of one that was carried already, what it was carried
+// as, so that no chain grows from restore to restore.
 func carriedFrom(f frozen, group int) carriedGroup {
 	if c, ok := f.(*carried); ok {
 		return c.groups[group]

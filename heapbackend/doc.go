@@ -3,11 +3,12 @@
 //
 // # Words
 //
-// A backend is the keyed state of one task. A state is one named, typed part of it: a Value, a List, a Map, a Reducing or
-// an Aggregating for each key, or Timers. A namespace is a second part of a key: a window, say. Every key belongs to one key group, and a backend holds a range of them. A capture takes a snapshot: the backend
-// as it was at that moment, immutable, readable from any goroutine. To stage a key group is to get it ready, from bytes
-// or from a snapshot; to install staged groups is to make them the backend's content. Operator state belongs to the task
-// and not to a key: an OperatorList or a Broadcast.
+// A backend is the keyed state of one task. A state is one named, typed part of it: a Value, a List, a Map, a Reducing
+// or an Aggregating for each key, or Timers. A namespace is a second part of a key: a window, say. Every key belongs
+// to one key group, and a backend holds a range of them. A capture takes a snapshot: the backend as it was at that
+// moment, immutable, readable from any goroutine. To stage a key group is to get it ready, from bytes or from a
+// snapshot; to install staged groups is to make them the backend's content. Operator state belongs to the task and not
+// to a key: an OperatorList or a Broadcast.
 //
 // # Model
 //
@@ -20,31 +21,32 @@
 //	Capture ──> Snapshot ──> AppendGroup ──> bytes ──> StageBlock ─────┐
 //	                 └───────────────────────────────> StageSnapshot ──┴──> Install
 //
-// A state is, for each key group, one hash table made of pages (internal/cow tells how). A capture remembers the tables'
-// directories; from then on the first write to a page copies that page, and only while the snapshot is held. Taking a
-// group over from a snapshot shares the pages the same way. So capture and takeover depend on the number of states and
-// key groups, never on the amount of data.
+// A state is, for each key group, one hash table made of pages (internal/cow tells how). A capture remembers the
+// tables' directories; from then on the first write to a page copies that page, and only while the snapshot is held.
+// Taking a group over from a snapshot shares the pages the same way. So capture and takeover depend on the number of
+// states and key groups, never on the amount of data.
 //
-// Timers have an order, so they stand in a tree for each key group instead (internal/timeline), by the same rules: a node
-// is copied before its first write after a capture. Due removes timers one by one and yields them in the order of their
-// times over all key groups. Timestamps are milliseconds since the Unix epoch.
+// Timers have an order, so they stand in a tree for each key group instead (internal/timeline), by the same rules: a
+// node is copied before its first write after a capture. Due removes timers one by one and yields them in the order of
+// their times over all key groups. Timestamps are milliseconds since the Unix epoch.
 //
 // Register every state, then restore, then work. A state that a restored checkpoint holds and the program has not
 // registered is carried, unread, into every later snapshot.
 //
 // # Namespaces
 //
-// States are registered in a Scope: the backend, or its Namespaces, in which every kind of state has keys of two parts. The
-// first alone decides the key group. Beside the tables of such a state an index holds the namespaces of each key, so that
-// they are listed, and merged, without a search.
+// States are registered in a Scope: the backend, or its Namespaces, in which every kind of state has keys of two
+// parts. The first alone decides the key group. Beside the tables of such a state an index holds the namespaces of
+// each key, so that they are listed, and merged, without a search.
 //
 // # Operator state
 //
-// What a task has to remember apart from any key, such as the partitions it reads, is operator state: a split list, whose
-// elements are shared out among the tasks when their number changes; a union list, of which every task gets all elements
-// back; a broadcast map, which is the same in every task. In a snapshot it is one more block, numbered M + the index of the
-// task, which AppendGroup writes and the Stage methods take like that of a key group (Snapshot.Blocks yields all). A restore
-// stages the blocks of all old tasks that OperatorBlocks names, and Install puts this task's share together.
+// What a task has to remember apart from any key, such as the partitions it reads, is operator state: a split list,
+// whose elements are shared out among the tasks when their number changes; a union list, of which every task gets all
+// elements back; a broadcast map, which is the same in every task. In a snapshot it is one more block, numbered M +
+// the index of the task, which AppendGroup writes and the Stage methods take like that of a key group (Snapshot.Blocks
+// yields all). A restore stages the blocks of all old tasks that OperatorBlocks names, and Install puts this task's
+// share together.
 //
 // # Rules for values
 //
@@ -131,8 +133,8 @@
 //
 // # Evolution
 //
-// A checkpoint outlives the program that wrote it. What a state's values are may change from one program to the next, and
-// is put right when a key group is read, from a snapshot as from bytes, with the same result:
+// A checkpoint outlives the program that wrote it. What a state's values are may change from one program to the next,
+// and is put right when a key group is read, from a snapshot as from bytes, with the same result:
 //
 //	fields of structs added, dropped, moved    matched by name; new ones are zero
 //	integers of another width or sign          read; one that does not fit is refused
@@ -140,10 +142,10 @@
 //	anything else about values                 Options.Version counts it, Options.Migrations say how (Migrate)
 //	kind, key, map key, namespace              refused: register the state under another name
 //
-// A version needs no type of its own: the same type in another unit is a new version too. What was written before a state
-// had a version is version 0. A checkpoint is read as the version it was written in, by name, and taken through one
-// migration after the other; the next checkpoint is of the newest version. Migrations may be dropped when no checkpoint of
-// their version is left.
+// A version needs no type of its own: the same type in another unit is a new version too. What was written before a
+// state had a version is version 0. A checkpoint is read as the version it was written in, by name, and taken through
+// one migration after the other; the next checkpoint is of the newest version. Migrations may be dropped when no
+// checkpoint of their version is left.
 //
 // New fields may take 1,024 bytes of memory for each byte that the old struct takes at the least, which leaves out long
 // arrays only: bytes that are few must not become memory that is much. Make them slices, or migrate.

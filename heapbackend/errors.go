@@ -12,9 +12,9 @@ var (
 	ErrClosed = errors.New("heapbackend: backend is closed")
 	// ErrReleased is returned by a snapshot whose handle was released.
 	ErrReleased = errors.New("heapbackend: snapshot is released")
-	// ErrConcurrent says that a backend was entered while an operation on it was running: from a second goroutine, from
-	// inside an Update or Clone function, or after one of those panicked. The backend refuses all further use, since its
-	// content can no longer be trusted; restore it from its last checkpoint.
+	// ErrConcurrent says that a backend was entered while an operation on it was running: from a second goroutine,
+	// from inside an Update or Clone function, or after one of those panicked. The backend refuses all further use,
+	// since its content can no longer be trusted; restore it from its last checkpoint.
 	ErrConcurrent = errors.New("heapbackend: backend used during an operation: by a second goroutine, by the Update function, or after that panicked")
 	// ErrGroup says that a key, or a group to restore, is outside the key groups of the backend: the record was routed
 	// to the wrong task.
@@ -25,16 +25,19 @@ var (
 	ErrStateName = errors.New("heapbackend: invalid state name")
 	// ErrStateExists says that a state of that name and type is registered already.
 	ErrStateExists = errors.New("heapbackend: state registered twice")
-	// ErrStateType says that a key, value or element type cannot be kept, or that a name is registered with another type.
+	// ErrStateType says that a key, value or element type cannot be kept, or that a name is registered with another
+	// type.
 	ErrStateType = errors.New("heapbackend: unusable state type")
-	// ErrSchema says that what was written is not what is registered: another kind, key or namespace type, a value type or
-	// version that cannot be read as the registered one, or a migration that failed. The error is a *SchemaError.
+	// ErrSchema says that what was written is not what is registered: another kind, key or namespace type, a value
+	// type or version that cannot be read as the registered one, or a migration that failed. The error is a
+	// *SchemaError.
 	ErrSchema = errors.New("heapbackend: schema mismatch")
 	// ErrUnknownState says that a checkpoint holds a state that is not registered, and Config.RefuseUnknown is set; or
 	// that a state was asked for in a snapshot taken before it was registered.
 	ErrUnknownState = errors.New("heapbackend: unregistered state")
-	// ErrMismatch says that what was given does not belong to this backend: a snapshot of another job (another number of
-	// key groups, seed or key type), a group staged for another backend or installed already, a state of another backend.
+	// ErrMismatch says that what was given does not belong to this backend: a snapshot of another job (another number
+	// of key groups, seed or key type), a group staged for another backend or installed already, a state of another
+	// backend.
 	ErrMismatch = errors.New("heapbackend: of another job or backend")
 	// ErrCorrupt says that bytes are not what a backend writes.
 	ErrCorrupt = errors.New("heapbackend: corrupt group")
@@ -52,8 +55,8 @@ var (
 type EncodeError struct {
 	State string // name of the state
 	Group int    // its key group or, for operator state, the number of the task's block
-	// Entry is the place of the entry in the group, from 0: that at which a view of the snapshot yields it, in InGroup or,
-	// for operator state, in All.
+	// Entry is the place of the entry in the group, from 0: that at which a view of the snapshot yields it, in InGroup
+	// or, for operator state, in All.
 	Entry int
 	Cause error // what the codec says, never with a key or value
 }

@@ -24,8 +24,8 @@ func (s *keyed[K, E]) alive(e *E, w window) bool {
 	return w.stamp > w.limit
 }
 
-// renew begins a write to the entry of a key: it reads the clock and stamps the entry. It reports whether the entry is new
-// because what it was has expired; then it is zero.
+// renew begins a write to the entry of a key: it reads the clock and stamps the entry. It reports whether the entry is
+// new because what it was has expired; then it is zero.
 func (s *keyed[K, E]) renew(t *cow.Table[K, E], hash uint64, k K, e *E, inserted bool) (expired bool) {
 	s.life.tick()
 	if !s.entriesStamped() {
@@ -87,8 +87,8 @@ func (s *keyed[K, E]) read(k K) (v E, ok bool) {
 	return v, ok
 }
 
-// unexpired returns the entry of a key that expires as a whole, and its stamp; with none if it is not there or has expired.
-// It is valid until the next write.
+// unexpired returns the entry of a key that expires as a whole, and its stamp; with none if it is not there or has
+// expired. It is valid until the next write.
 func (s *keyed[K, E]) unexpired(k K) (e *E, stamp Timestamp) {
 	if s.life == nil {
 		return s.get(k), 0

@@ -7,8 +7,8 @@ import (
 	"weak"
 )
 
-// guard detects that a backend is used by two goroutines at once. It costs two plain stores an operation, like the check
-// in Go's own maps: it finds most misuse soon, not every instance. Under the race detector it is exact.
+// guard detects that a backend is used by two goroutines at once. It costs two plain stores an operation, like the
+// check in Go's own maps: it finds most misuse soon, not every instance. Under the race detector it is exact.
 //
 // Invariant: state is busy only while an operation runs; once reason is set the state stays broken.
 type guard struct {

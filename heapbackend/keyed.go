@@ -25,8 +25,8 @@ type keyed[K comparable, E any] struct {
 	check  *checker          // nil without Config.CheckValues; else also:
 	values func(*E) valueSeq // in an entry
 
-	// after ends an operation that began with upsert, where that takes more than leaving the guard: with a lifetime, or a
-	// check. It is nil for all others, which so have one thing to look at.
+	// after ends an operation that began with upsert, where that takes more than leaving the guard: with a lifetime,
+	// or a check. It is nil for all others, which so have one thing to look at.
 	after func() error
 
 	// bare is what entries are written with, and none of them: what is carried of the state refers to it, and so keeps
@@ -37,8 +37,8 @@ type keyed[K comparable, E any] struct {
 // layout is how entries are written and read.
 type layout[E any] struct {
 	append func(dst []byte, e *E) ([]byte, error)
-	// decoder returns what reads entries, of a state that was written as described, into tables of that space. The decoder
-	// belongs to one goroutine.
+	// decoder returns what reads entries, of a state that was written as described, into tables of that space. The
+	// decoder belongs to one goroutine.
 	decoder  func(space *cow.Space, written *stateInfo, st stamps) (func(r *wire.Reader, e *E) error, error)
 	refs     bool // an entry is a value that a program's write could reach into
 	pointers bool // entries hold pointers of any kind
@@ -149,8 +149,8 @@ func (s *keyed[K, E]) get(k K) *E {
 	return e
 }
 
-// upsert returns the entry of a key for writing; what has expired counts as not there. Without an error the caller calls
-// leave when it has written.
+// upsert returns the entry of a key for writing; what has expired counts as not there. Without an error the caller
+// calls leave when it has written.
 func (s *keyed[K, E]) upsert(k K) (e *E, inserted, fresh bool, err error) {
 	if !s.core.guard.enter() {
 		return nil, false, false, s.core.guard.refused()
@@ -188,8 +188,8 @@ func (s *keyed[K, E]) tidy() error {
 	return nil
 }
 
-// remove removes the entry of a key, if there is one; the guard is entered and the key is the backend's. Every removal of an
-// entry comes through here.
+// remove removes the entry of a key, if there is one; the guard is entered and the key is the backend's. Every removal
+// of an entry comes through here.
 func (s *keyed[K, E]) remove(k K) {
 	t, hash := s.locate(k)
 	if t.Delete(hash, k) && s.index != nil {
@@ -218,8 +218,8 @@ func (s *keyed[K, E]) Delete(k K) error {
 	return nil
 }
 
-// Keys returns the number of keys the state holds something for; with a TTL also those of which all has expired and nothing
-// was cleaned up yet. O(key groups).
+// Keys returns the number of keys the state holds something for; with a TTL also those of which all has expired and
+// nothing was cleaned up yet. O(key groups).
 func (s *keyed[K, E]) Keys() int {
 	n := 0
 	for i := range s.tables {

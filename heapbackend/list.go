@@ -19,9 +19,8 @@ type List[K comparable, V any] struct {
 	own *owning[V]
 }
 
-// chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped for the
-// reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add and
-// touched set it.
+// chunks is a list: its last chunk, from which the earlier ones are reached, and its length. The pointer is untyped
+// for the reason that that of inner is. unsafe: last is nil or a *chunk[V]; only add and touched set it.
 type chunks[V any] struct {
 	last unsafe.Pointer
 	n    int
@@ -206,8 +205,8 @@ func (s *List[K, V]) add(k K, c *chunks[V], vs []V) {
 	}
 }
 
-// Get yields the elements of a key from first to last, as they were when Get was called; the loop's body may append. The
-// elements must not be assigned through.
+// Get yields the elements of a key from first to last, as they were when Get was called; the loop's body may append.
+// The elements must not be assigned through.
 func (s *List[K, V]) Get(k K) iter.Seq[V] {
 	if s.life != nil {
 		return s.living(k)

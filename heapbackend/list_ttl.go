@@ -40,8 +40,8 @@ func (c *chunks[V]) date(stamp Timestamp) {
 	l.ages.stamps = append(l.ages.stamps, stamp)
 }
 
-// stamped yields the elements from first to last, each with its stamp: when it was appended or, if that is later, when all
-// were last read.
+// stamped yields the elements from first to last, each with its stamp: when it was appended or, if that is later, when
+// all were last read.
 func (c *chunks[V]) stamped(touched Timestamp, yield func(*V, Timestamp) bool) {
 	for l, n := range c.runs {
 		for j := range l.elems[:n] {
@@ -57,8 +57,8 @@ func (c *chunks[V]) whole(w window) bool {
 	return !w.on || w.stamp > w.limit || c.last != nil && c.tail().ages.least > w.limit
 }
 
-// alive reports whether an element of a list, which nobody appends to meanwhile, has not expired. It looks at the newest
-// chunks first.
+// alive reports whether an element of a list, which nobody appends to meanwhile, has not expired. It looks at the
+// newest chunks first.
 func (c *chunks[V]) alive(w window) bool {
 	if c.whole(w) {
 		return c.n > 0
@@ -142,8 +142,9 @@ func (c *chunks[V]) due(w window) bool {
 	return c.last == nil || max(w.stamp, c.tail().ages.half) <= w.limit
 }
 
-// trimFor drops what has expired of a list that is going to be appended to, if that is due. If the list was last read at a
-// time that is still to come, the clock having gone back, its elements get that stamp here: those that follow do not.
+// trimFor drops what has expired of a list that is going to be appended to, if that is due. If the list was last read
+// at a time that is still to come, the clock having gone back, its elements get that stamp here: those that follow do
+// not.
 func (s *List[K, V]) trimFor(k K, c *chunks[V]) {
 	if c.n == 0 {
 		return
@@ -301,8 +302,8 @@ func (c *chunks[V]) touched(space *cow.Space, n int, w window, stamp Timestamp) 
 	return chunks[V]{last: unsafe.Pointer(last), n: c.n}
 }
 
-// mergeLiving is merge for a state with a lifetime: every element keeps its stamp. Where reading extends lives it goes through
-// the list that is added to as well, whose last read is none of the new elements'.
+// mergeLiving is merge for a state with a lifetime: every element keeps its stamp. Where reading extends lives it goes
+// through the list that is added to as well, whose last read is none of the new elements'.
 func (s *List[K, V]) mergeLiving(into, from K) error {
 	t, hash, m := s.open(from)
 	if t == nil {

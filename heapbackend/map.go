@@ -25,12 +25,12 @@ type Map[K, MK comparable, V any] struct {
 
 // inner is the map of one key.
 //
-// Invariant: the table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table was
-// made by a restore, in another space.
+// Invariant: the table is written only while epoch is newer than what any snapshot sees; epoch 0 means that the table
+// was made by a restore, in another space.
 //
-// The pointer is untyped so that maps of all types are one shape to the compiler, which would otherwise compile the outer
-// tables and states once, and in effect twice, for each. unsafe: at is nil or a *cow.Table[MK, V]; only own and the two
-// decoders set it.
+// The pointer is untyped so that maps of all types are one shape to the compiler, which would otherwise compile the
+// outer tables and states once, and in effect twice, for each. unsafe: at is nil or a *cow.Table[MK, V]; only own and
+// the two decoders set it.
 type inner[MK comparable, V any] struct {
 	at    unsafe.Pointer
 	epoch uint64
@@ -212,8 +212,8 @@ func (s *Map[K, MK, V]) Entries(k K) iter.Seq2[MK, V] {
 	return func(yield func(MK, V) bool) { s.loop(k, yield) }
 }
 
-// All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside the
-// loop: they yield nothing once it has ended.
+// All yields every key and its map as they were when the loop began; otherwise as Value.All. The maps are read inside
+// the loop: they yield nothing once it has ended.
 func (s *Map[K, MK, V]) All() iter.Seq2[K, iter.Seq2[MK, V]] { return s.inners(s.keyed.each) }
 
 // InGroup is All for the keys of one key group; nothing for a group that is not the backend's.

@@ -22,9 +22,9 @@ type Migration struct {
 }
 
 // Migrate returns the step that makes values of version from, of type Old, into values of version from+1, of type New.
-// Old is matched by name with what was written, as any value type is, so that it need not be exactly the type of old. At
-// most one Options may be given: its Codec is the one that version had, its Version must be from or 0, and the rest is
-// not used.
+// Old is matched by name with what was written, as any value type is, so that it need not be exactly the type of old.
+// At most one Options may be given: its Codec is the one that version had, its Version must be from or 0, and the rest
+// is not used.
 //
 // fn is called once for each value, element or map value of each key group that is read, and again if the group is read
 // again: for several values at once from several goroutines, so it must depend on its argument alone, and must not use

@@ -19,12 +19,12 @@ type NamespacedKey[K, N comparable] struct {
 // In returns the key k in namespace n, as states of Namespaces take it.
 func In[K, N comparable](k K, n N) NamespacedKey[K, N] { return NamespacedKey[K, N]{k, n} }
 
-// Namespaces is a Scope of a backend: a state registered in it holds something for each key in each namespace, and knows
-// which namespaces a key has. It costs nothing itself; states of one backend may be in several, and in none.
+// Namespaces is a Scope of a backend: a state registered in it holds something for each key in each namespace, and
+// knows which namespaces a key has. It costs nothing itself; states of one backend may be in several, and in none.
 //
-// Finding, reading and writing an entry costs what it costs without namespaces. The first write of a key in a namespace and
-// the removal write an index as well, which takes a second entry for each key, and a small table for a key in more than
-// one namespace.
+// Finding, reading and writing an entry costs what it costs without namespaces. The first write of a key in a
+// namespace and the removal write an index as well, which takes a second entry for each key, and a small table for a
+// key in more than one namespace.
 type Namespaces[K, N comparable] struct {
 	of     scopeOf[NamespacedKey[K, N]]
 	key    keygroups.Hasher[K]
@@ -136,13 +136,13 @@ type Mergeable[K comparable] interface {
 	merge(into, from K) error
 }
 
-// Merge moves what a state holds for a key in the namespaces from to namespace into: lists are concatenated in the order
-// given, after what into holds; reducing and aggregating states are combined. It is what happens when session windows
-// meet. A namespace that holds nothing adds nothing, one that is named twice adds once, and into itself is left as it is.
-// With a TTL what has expired is not moved, and what is moved keeps its stamp unless it is combined.
+// Merge moves what a state holds for a key in the namespaces from to namespace into: lists are concatenated in the
+// order given, after what into holds; reducing and aggregating states are combined. It is what happens when session
+// windows meet. A namespace that holds nothing adds nothing, one that is named twice adds once, and into itself is
+// left as it is. With a TTL what has expired is not moved, and what is moved keeps its stamp unless it is combined.
 //
-// Errors as Value.Put; ErrMismatch for a state of another backend; and ErrConfig, after which the backend refuses further
-// use, for an Aggregator without Merge. O(namespaces), plus for lists O(elements moved).
+// Errors as Value.Put; ErrMismatch for a state of another backend; and ErrConfig, after which the backend refuses
+// further use, for an Aggregator without Merge. O(namespaces), plus for lists O(elements moved).
 func (n *Namespaces[K, N]) Merge(s Mergeable[NamespacedKey[K, N]], k K, into N, from ...N) error {
 	if s.owner() != n.of.core {
 		return fmt.Errorf("%w: state %q is another backend's", ErrMismatch, s.Name())

@@ -7,11 +7,11 @@ import (
 	"github.com/heapstate/heapstate/keygroups"
 )
 
-// Operator state belongs to a task, not to a key: an OperatorList or a Broadcast. In snapshots and whatever is made of them
-// it is one more block, whose number is beyond the key groups: M + the index of the task that wrote it.
+// Operator state belongs to a task, not to a key: an OperatorList or a Broadcast. In snapshots and whatever is made of
+// them it is one more block, whose number is beyond the key groups: M + the index of the task that wrote it.
 
-// OperatorGroup returns the number of the block that holds the operator state of the configuration's task, M + Task, and
-// whether the task is known, so that there can be any.
+// OperatorGroup returns the number of the block that holds the operator state of the configuration's task, M + Task,
+// and whether the task is known, so that there can be any.
 func (c Config) OperatorGroup() (group int, ok bool) {
 	task, tasks := c.place()
 	return c.M + task, tasks > 0
@@ -47,7 +47,8 @@ func (i *stateInfo) operator() bool {
 	return i.kind == kindSplit || i.kind == kindUnion || i.kind == kindBroadcast
 }
 
-// operatorState is a registered state that belongs to the task. Its install takes what stage, stageFrozen and combine return.
+// operatorState is a registered state that belongs to the task. Its install takes what stage, stageFrozen and combine
+// return.
 type operatorState interface {
 	state
 	// combine returns what this task gets of what the tasks of a checkpoint had. Owner only, once views are adopted.
@@ -96,8 +97,8 @@ func (o *operator) enter() bool {
 	return true
 }
 
-// readRecords calls one for each record, and turns what can go wrong into the errors of stage. least is the length of the
-// shortest record.
+// readRecords calls one for each record, and turns what can go wrong into the errors of stage. least is the length of
+// the shortest record.
 func (o *operator) readRecords(written *stateInfo, entries uint64, records []byte, least int, one func(*wire.Reader) error) error {
 	if entries > uint64(len(records)/least) {
 		return fmt.Errorf("%w: state %q: %d entries in %d bytes", ErrCorrupt, o.info.name, entries, len(records))

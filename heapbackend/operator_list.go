@@ -7,8 +7,9 @@ import (
 	"github.com/heapstate/heapstate/internal/wire"
 )
 
-// OperatorList is a state that holds a sequence of elements of type V for the task as a whole: what a source reads from,
-// say, and how far it has come. NewSplitList and NewUnionList say what a restore makes of the lists of all tasks.
+// OperatorList is a state that holds a sequence of elements of type V for the task as a whole: what a source reads
+// from, say, and how far it has come. NewSplitList and NewUnionList say what a restore makes of the lists of all
+// tasks.
 //
 // The state keeps its own copies of elements, which never change: replace them with Set. What it yields must not be
 // assigned through.
@@ -20,22 +21,23 @@ type OperatorList[V any] struct {
 	check *checker // nil without Config.CheckValues
 }
 
-// NewSplitList registers a list whose elements are shared out when the parallelism changes: the lists of all old tasks, one
-// after the other by task, are cut into as many runs as there are tasks now, as long as one another or one element longer at
-// the first tasks. With the parallelism unchanged each task gets its own list back.
+// NewSplitList registers a list whose elements are shared out when the parallelism changes: the lists of all old
+// tasks, one after the other by task, are cut into as many runs as there are tasks now, as long as one another or one
+// element longer at the first tasks. With the parallelism unchanged each task gets its own list back.
 //
-// At most one Options may be given, those of the elements; Clone is used as by a List. Errors:
-// ErrStateName, ErrStateExists, ErrStateType, ErrConfig (also where the backend's task is not known: see Config.Tasks), and
+// At most one Options may be given, those of the elements; Clone is used as by a List. Errors: ErrStateName,
+// ErrStateExists, ErrStateType, ErrConfig (also where the backend's task is not known: see Config.Tasks), and
 // ErrSchema if the restored checkpoint holds the state with another type.
 func NewSplitList[V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*OperatorList[V], error) {
 	return newOperatorList(&b.core, name, kindSplit, opts)
 }
 
-// NewUnionList registers a list of which every task gets everything at a restore: the lists of all old tasks, one after the
-// other by task. The program drops what it has no use for, with Set: what it keeps is multiplied by the next restore.
-// Arguments and errors are those of NewSplitList.
+// NewUnionList registers a list of which every task gets everything at a restore: the lists of all old tasks, one
+// after the other by task. The program drops what it has no use for, with Set: what it keeps is multiplied by the next
+// restore. Arguments and errors are those of NewSplitList.
 //
-// A list that is registered only after the restore gets what was carried for it, which is shared out as a split list is.
+// A list that is registered only after the restore gets what was carried for it, which is shared out as a split list
+// is.
 func NewUnionList[V any, K comparable](b *Backend[K], name string, opts ...Options[V]) (*OperatorList[V], error) {
 	return newOperatorList(&b.core, name, kindUnion, opts)
 }
@@ -123,8 +125,8 @@ func (s *OperatorList[V]) checkAll() error {
 	return s.check.whole(elements(&s.list))
 }
 
-// All yields the elements from first to last as they were when the loop began; the loop's body may write. They must not be
-// assigned through. If the backend refuses use it yields none, and the backend's Err says why.
+// All yields the elements from first to last as they were when the loop began; the loop's body may write. They must
+// not be assigned through. If the backend refuses use it yields none, and the backend's Err says why.
 func (s *OperatorList[V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
 		if !s.enter() {

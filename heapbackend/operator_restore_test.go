@@ -58,8 +58,8 @@ func TestOperatorStateIsReplacedAsAWhole(t *testing.T) {
 	require.Zero(t, capture(t, b).Entries(testM), "what was carried is replaced too")
 }
 
-// TestABroadcastThatIsEmptyStaysEmpty: the task's own copy counts, whatever the others hold. Only where nobody says that it is empty
-// is another copy as good.
+// TestABroadcastThatIsEmptyStaysEmpty: the task's own copy counts, whatever the others hold. Only where nobody says
+// that it is empty is another copy as good.
 func TestABroadcastThatIsEmptyStaysEmpty(t *testing.T) {
 	full, empty := newOps(t, bare(t, 0, 2)), newOps(t, bare(t, 1, 2))
 	require.NoError(t, full.rules.Put("a", 1))
@@ -272,8 +272,8 @@ func schemaOf(kind string, sub bool, tasks uint64) []byte {
 	return wire.AppendUint(wire.AppendString(b, "tasks"), tasks)
 }
 
-// TestOperatorStateOfAnotherTaskDoesNotPinItsSnapshot: it was decoded when it was staged, so that a few elements of another task do not
-// keep all of that task's pages.
+// TestOperatorStateOfAnotherTaskDoesNotPinItsSnapshot: it was decoded when it was staged, so that a few elements of
+// another task do not keep all of that task's pages.
 func TestOperatorStateOfAnotherTaskDoesNotPinItsSnapshot(t *testing.T) {
 	for name, tt := range map[string]struct {
 		task, tasks int

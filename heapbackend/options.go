@@ -12,14 +12,14 @@ import (
 
 // Codec writes and reads values of one type in a program's own way. It is called from several goroutines at once.
 type Codec[V any] interface {
-	// ID names the encoding and its version. It is recorded in every checkpoint; one that was written with another ID is
-	// refused.
+	// ID names the encoding and its version. It is recorded in every checkpoint; one that was written with another ID
+	// is refused.
 	ID() string
 	// Append appends exactly one msgpack value to dst, from which Decode gives the same value, whatever that holds. The
 	// same value must always give the same bytes.
 	Append(dst []byte, v *V) ([]byte, error)
-	// Decode reads one value from the start of src into *v, which is zero, and returns the rest of src. It must not keep
-	// src, must treat it as hostile, and returns an error rather than panic.
+	// Decode reads one value from the start of src into *v, which is zero, and returns the rest of src. It must not
+	// keep src, must treat it as hostile, and returns an error rather than panic.
 	Decode(src []byte, v *V) (rest []byte, err error)
 }
 
@@ -27,19 +27,20 @@ type Codec[V any] interface {
 type Options[V any] struct {
 	// Codec replaces the derived one, which writes what msgpack/v5 would with structs as arrays.
 	Codec Codec[V]
-	// Clone makes *dst a deep copy of *src, for values that hold slices, maps or pointers. Without it a Clone method of V
-	// is used, else a deep copy derived from the type. It is called when a value enters the state, before the first
-	// Update after a capture, and after an Update that left other references in the value than there were.
+	// Clone makes *dst a deep copy of *src, for values that hold slices, maps or pointers. Without it a Clone method
+	// of V is used, else a deep copy derived from the type. It is called when a value enters the state, before the
+	// first Update after a capture, and after an Update that left other references in the value than there were.
 	Clone func(dst, src *V)
-	// Version is that of V, counted by the program from any number on; it is recorded in every checkpoint. Fields of structs
-	// that come, go or move and numbers that grow wider need no new version. It is for what cannot be matched so, or would
-	// be matched wrongly: another type, another unit, another Codec.
+	// Version is that of V, counted by the program from any number on; it is recorded in every checkpoint. Fields of
+	// structs that come, go or move and numbers that grow wider need no new version. It is for what cannot be matched
+	// so, or would be matched wrongly: another type, another unit, another Codec.
 	Version uint64
-	// Migrations lead from older versions to Version, one version each, oldest first. A checkpoint of a version that none
-	// starts from, or of a newer one than Version, is refused.
+	// Migrations lead from older versions to Version, one version each, oldest first. A checkpoint of a version that
+	// none starts from, or of a newer one than Version, is refused.
 	Migrations []Migration
-	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to a state
-	// that was written without one, whose entries are then as if written when they were restored, and taken away again.
+	// TTL makes values, elements or a map's entries expire; nil keeps them until they are deleted. It may be given to
+	// a state that was written without one, whose entries are then as if written when they were restored, and taken
+	// away again.
 	TTL *TTL
 }
 
@@ -122,8 +123,8 @@ func (c *valueCodec[V]) describe(name, kind string) stateInfo {
 	return stateInfo{name: name, kind: kind, codec: c.id, typ: c.typ, traits: traits{version: c.version}}
 }
 
-// userAppend gives a user's codec an empty slice, the room behind dst, and checks that it wrote exactly one msgpack value:
-// anything else could not be read back.
+// userAppend gives a user's codec an empty slice, the room behind dst, and checks that it wrote exactly one msgpack
+// value: anything else could not be read back.
 func userAppend[V any](c Codec[V]) func([]byte, *V) ([]byte, error) {
 	return func(dst []byte, v *V) ([]byte, error) {
 		out, err := c.Append(dst[len(dst):], v)

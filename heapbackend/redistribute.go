@@ -44,8 +44,8 @@ func (i *inheritance[T]) copyFor(task int) (none T) {
 	return i.parts[0].part
 }
 
-// share returns which of n elements are those of a task: a run, as long as those of the others or, for the first tasks, one
-// element longer.
+// share returns which of n elements are those of a task: a run, as long as those of the others or, for the first
+// tasks, one element longer.
 func share(n, task, tasks int) (first, end int) {
 	size, more := n/tasks, n%tasks
 	first = task*size + min(task, more)
@@ -102,8 +102,8 @@ func (c *core) installOperator(blocks []*Staged, tasks int) {
 	}
 }
 
-// carriedOf returns what the staged blocks hold of states that are not registered: of operator state, this task's share. It
-// may read what is adopted, and changes nothing.
+// carriedOf returns what the staged blocks hold of states that are not registered: of operator state, this task's
+// share. It may read what is adopted, and changes nothing.
 func (c *core) carriedOf(staged, blocks []*Staged, tasks int) (groups []carriedGroup, err error) {
 	for _, s := range staged {
 		if !c.cfg.isOperator(s.group) {
@@ -139,8 +139,8 @@ func (s *Staged) carriedAs(name string) (carriedGroup, bool) {
 	return carriedGroup{}, false
 }
 
-// combineCarried is what operatorState.combine is, for a state that is not registered: nothing of it is decoded, none of it
-// dropped and, although it may be of a union list, none of it multiplied.
+// combineCarried is what operatorState.combine is, for a state that is not registered: nothing of it is decoded, none
+// of it dropped and, although it may be of a union list, none of it multiplied.
 func (c *core) combineCarried(old inheritance[carriedGroup]) (carriedGroup, error) {
 	task, tasks := c.cfg.place()
 	switch {
@@ -214,13 +214,15 @@ type OperatorBlock struct {
 	Schema []byte
 }
 
-// OperatorBlocks returns which blocks of operator state a task needs to restore a checkpoint, ascending, given those there
-// are, ascending too. The task needs the block of the old task it continues, its own where the parallelism is the same; and
-// all of them if one has a union list, or a split list and the parallelism has changed. The old task's block is among the
-// result even if there is none: then it is empty, and to be staged with StageEmpty. Where there are no blocks none is needed.
+// OperatorBlocks returns which blocks of operator state a task needs to restore a checkpoint, ascending, given those
+// there are, ascending too. The task needs the block of the old task it continues, its own where the parallelism is
+// the same; and all of them if one has a union list, or a split list and the parallelism has changed. The old task's
+// block is among the result even if there is none: then it is empty, and to be staged with StageEmpty. Where there are
+// no blocks none is needed.
 //
 // A schema that cannot be read makes all blocks needed: staging them says what is wrong. Error: ErrConfig if the
-// configuration does not say which task it is of. O(states x blocks), but a schema that is equal to the one before is not read.
+// configuration does not say which task it is of. O(states x blocks), but a schema that is equal to the one before is
+// not read.
 func OperatorBlocks(c Config, have []OperatorBlock) ([]int, error) {
 	if len(have) == 0 {
 		return nil, nil
@@ -249,8 +251,8 @@ func OperatorBlocks(c Config, have []OperatorBlock) ([]int, error) {
 	return slices.Compact(groups), nil
 }
 
-// readNeeds returns how many tasks wrote the operator states of a schema, 0 if it describes none, and whether the blocks of all
-// of them are needed.
+// readNeeds returns how many tasks wrote the operator states of a schema, 0 if it describes none, and whether the
+// blocks of all of them are needed.
 func readNeeds(m int, schema []byte, tasks int) (old int, all bool) {
 	infos, err := readSchema(schema)
 	if err != nil {

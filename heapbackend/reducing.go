@@ -16,9 +16,9 @@ type Reducing[K comparable, V any] struct {
 	reduce func(a, b V) V
 }
 
-// NewReducing registers a reducing state; see NewValue for the other arguments and the errors, and ErrConfig if reduce is
-// nil. reduce makes one value of what the state holds and what is added. It is called on the owner's goroutine and must
-// not use the backend, and it must be associative where namespaces are merged.
+// NewReducing registers a reducing state; see NewValue for the other arguments and the errors, and ErrConfig if reduce
+// is nil. reduce makes one value of what the state holds and what is added. It is called on the owner's goroutine and
+// must not use the backend, and it must be associative where namespaces are merged.
 func NewReducing[V any, K comparable](in Scope[K], name string, reduce func(a, b V) V, opts ...Options[V]) (*Reducing[K, V], error) {
 	if reduce == nil {
 		return nil, fmt.Errorf("%w: state %q: no reduce function", ErrConfig, name)

@@ -30,7 +30,8 @@ func (c *core) registrable(info *stateInfo) error {
 	return nil
 }
 
-// add makes s a state of the backend; one of the restored checkpoint that was carried under its name becomes its content.
+// add makes s a state of the backend; one of the restored checkpoint that was carried under its name becomes its
+// content.
 func (c *core) add(s state) error {
 	if err := c.claimCarried(s); err != nil {
 		return err

@@ -88,8 +88,8 @@ func (s *Snapshot) Config() Config { return s.cfg }
 // Range returns the key groups the snapshot holds.
 func (s *Snapshot) Range() keygroups.Range { return s.cfg.Range }
 
-// Blocks yields the numbers of the blocks the snapshot is written as, ascending: the key groups of its range, empty ones
-// too, and then, if there are operator states, M + the index of the task. Also of a released snapshot.
+// Blocks yields the numbers of the blocks the snapshot is written as, ascending: the key groups of its range, empty
+// ones too, and then, if there are operator states, M + the index of the task. Also of a released snapshot.
 func (s *Snapshot) Blocks() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for g := range s.cfg.Range.All() {
@@ -255,10 +255,11 @@ func (s *Snapshot) Entries(group int) uint64 {
 	return n
 }
 
-// AppendGroup appends the entries of a block to dst, of a key group or of operator state (see Blocks), as docs/format.md says: for each state that has any an array of
-// its index in the schema, its number of entries and a bin of its records. It returns dst extended and the number of
-// entries; an empty group appends nothing. A snapshot always appends the same bytes for a group. Errors: ErrReleased,
-// ErrGroup, ErrFull, ErrCheck, and an *EncodeError with a codec's own; dst is then returned as it was.
+// AppendGroup appends the entries of a block to dst, of a key group or of operator state (see Blocks), as
+// docs/format.md says: for each state that has any an array of its index in the schema, its number of entries and a
+// bin of its records. It returns dst extended and the number of entries; an empty group appends nothing. A snapshot
+// always appends the same bytes for a group. Errors: ErrReleased, ErrGroup, ErrFull, ErrCheck, and an *EncodeError
+// with a codec's own; dst is then returned as it was.
 func (s *Snapshot) AppendGroup(dst []byte, group int) (block []byte, entries uint64, err error) {
 	p, err := s.acquire()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/heapstate/heapstate/internal/wire"
 )
 
-// Staged is one block, a key group or a task's operator state, ready to be installed: decoded from bytes, or found fit to be taken over from a snapshot. A
-// Staged that is not installed needs no clean-up.
+// Staged is one block, a key group or a task's operator state, ready to be installed: decoded from bytes, or found fit
+// to be taken over from a snapshot. A Staged that is not installed needs no clean-up.
 type Staged struct {
 	backend *core
 	group   int
@@ -101,7 +101,8 @@ func (s *Staged) admit(info *stateInfo) error {
 	return nil
 }
 
-// checkCarriedRecords makes sure that records of operator state, which are shared out unread, are as many as they claim.
+// checkCarriedRecords makes sure that records of operator state, which are shared out unread, are as many as they
+// claim.
 func checkCarriedRecords(info *stateInfo, entries uint64, records []byte) error {
 	if !info.operator() {
 		return nil
@@ -131,12 +132,12 @@ func (c *core) stagePart(s *Staged, info *stateInfo, entries uint64, records []b
 	return nil
 }
 
-// StageSnapshot prepares to take a block over from a snapshot, which may be of another backend of the job, with any range
-// that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
+// StageSnapshot prepares to take a block over from a snapshot, which may be of another backend of the job, with any
+// range that holds the group. Memory is shared until either side writes; the snapshot is not changed, and as many
 // backends as like may take from it. O(states), unless a state is registered with another Go type or version: then its
-// entries are encoded and decoded, with the result, or the error, that StageBlock has for their bytes. So is the operator
-// state of another task or of another parallelism. The snapshot must not be released before Install. Errors: ErrMismatch, ErrSchema,
-// ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrCheck.
+// entries are encoded and decoded, with the result, or the error, that StageBlock has for their bytes. So is the
+// operator state of another task or of another parallelism. The snapshot must not be released before Install. Errors:
+// ErrMismatch, ErrSchema, ErrUnknownState, ErrGroup, ErrReleased, ErrClosed, ErrCheck.
 func (c *core) StageSnapshot(snap *Snapshot, group int) (*Staged, error) {
 	s, err := c.StageEmpty(group)
 	if err != nil {
@@ -209,14 +210,14 @@ func (s *Staged) carry(g carriedGroup) error {
 }
 
 // Install makes staged blocks the content of the backend's: what those key groups held before is gone, others are not
-// touched. Blocks of operator state together replace all of the backend's: each state gets this task's share of what they
-// hold, as its constructor says, so all that OperatorBlocks names are installed at once.
+// touched. Blocks of operator state together replace all of the backend's: each state gets this task's share of what
+// they hold, as its constructor says, so all that OperatorBlocks names are installed at once.
 //
-// All are checked before the first is installed, so that an error leaves the backend as it was. It must be called by the
-// owner, once for each Staged. O(states x staged groups), O(pages) for groups that were decoded, and O(elements) for lists
-// that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another backend or installed
-// before and for operator state of checkpoints of different parallelism, ErrGroup for one staged twice, ErrReleased,
-// ErrSchema, ErrConcurrent, ErrClosed, ErrConfig for more than MaxStates states.
+// All are checked before the first is installed, so that an error leaves the backend as it was. It must be called by
+// the owner, once for each Staged. O(states x staged groups), O(pages) for groups that were decoded, and O(elements)
+// for lists that are put together from those of several tasks. Errors: ErrMismatch for groups staged for another
+// backend or installed before and for operator state of checkpoints of different parallelism, ErrGroup for one staged
+// twice, ErrReleased, ErrSchema, ErrConcurrent, ErrClosed, ErrConfig for more than MaxStates states.
 func (c *core) Install(staged []*Staged) (err error) {
 	if !c.guard.enter() {
 		return c.guard.refused()

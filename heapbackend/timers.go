@@ -28,8 +28,9 @@ func (d TimeDomain) String() string {
 	return fmt.Sprintf("TimeDomain(%d)", d)
 }
 
-// Timers is a state that holds times at which a key wants to be looked at again: the end of a window, a timeout. A timer
-// is a key and a time; registering it again changes nothing. With keys in namespaces the namespace is part of it.
+// Timers is a state that holds times at which a key wants to be looked at again: the end of a window, a timeout. A
+// timer is a key and a time; registering it again changes nothing. With keys in namespaces the namespace is part of
+// it.
 //
 // Timers are captured and restored with all other state, so each fires once: a timer is in a snapshot if Due had not
 // yielded it by the capture. They fire when the program asks for what is due, and not by themselves.
@@ -42,8 +43,8 @@ type Timers[K comparable] struct {
 	first tournament         // Invariant: between operations it has the first time of each tree
 }
 
-// NewTimers registers a state of timers. The domain is for the program, and for those who read a checkpoint: it says which
-// time Due is called with. Errors: those of NewValue; ErrConfig for an unknown domain.
+// NewTimers registers a state of timers. The domain is for the program, and for those who read a checkpoint: it says
+// which time Due is called with. Errors: those of NewValue; ErrConfig for an unknown domain.
 func NewTimers[K comparable](in Scope[K], name string, d TimeDomain) (*Timers[K], error) {
 	if int(d) >= len(domainNames) {
 		return nil, fmt.Errorf("%w: state %q: %v", ErrConfig, name, d)
@@ -71,7 +72,8 @@ func NewTimers[K comparable](in Scope[K], name string, d TimeDomain) (*Timers[K]
 // Name returns the name the state is registered under.
 func (s *Timers[K]) Name() string { return s.info.name }
 
-// item returns a timer and the index of its group, which is none of the backend's if it is not below the number of trees.
+// item returns a timer and the index of its group, which is none of the backend's if it is not below the number of
+// trees.
 func (s *Timers[K]) item(k K, at Timestamp) (timeline.Item[K], uint) {
 	group, hash := uint64(0), uint64(0)
 	if h, ok := s.keys.hasher.HashWord(k); ok {
@@ -109,9 +111,9 @@ func (s *Timers[K]) settle(group int) {
 	s.first.set(group, h)
 }
 
-// Register makes k due at a time, which may have passed: it then fires when Due is asked next. A timer that is registered
-// already stays as it is. Errors: ErrGroup, ErrConcurrent, ErrClosed. O(log timers of a group); after a capture the first
-// write to a node copies it.
+// Register makes k due at a time, which may have passed: it then fires when Due is asked next. A timer that is
+// registered already stays as it is. Errors: ErrGroup, ErrConcurrent, ErrClosed. O(log timers of a group); after a
+// capture the first write to a node copies it.
 func (s *Timers[K]) Register(k K, at Timestamp) (err error) {
 	x, group, err := s.begin(k, at)
 	if err != nil {
@@ -174,8 +176,8 @@ func (s *Timers[K]) Next() (at Timestamp, ok bool) {
 	return h.at, h.any
 }
 
-// Due removes the timers that are due at a time, those at or before it, and yields them one by one, in the order of their
-// times; in no order that a program may rely on where these are equal. A watermark goes in as it is:
+// Due removes the timers that are due at a time, those at or before it, and yields them one by one, in the order of
+// their times; in no order that a program may rely on where these are equal. A watermark goes in as it is:
 //
 //	for user, end := range timers.Due(watermark) { ... }
 //
@@ -211,8 +213,8 @@ func (s *Timers[K]) pop(upTo Timestamp) (k K, at Timestamp, ok bool) {
 	return x.Key, h.at, true
 }
 
-// All yields every timer as they were when the loop began, key group by key group, each group in the order of times; the
-// loop's body may write. It removes none.
+// All yields every timer as they were when the loop began, key group by key group, each group in the order of times;
+// the loop's body may write. It removes none.
 func (s *Timers[K]) All() iter.Seq2[K, Timestamp] {
 	return s.viewed(func(f *frozenTimers[K], yield func(K, Timestamp) bool) { f.all(yield) })
 }

@@ -8,18 +8,19 @@ import (
 	"github.com/heapstate/heapstate/internal/wire"
 )
 
-// TTL lets what a state holds expire: each value of a Value, Reducing or Aggregating state, each element of a List, each
-// entry of the map of a Map. Each carries a stamp, the time of its last write. It has expired once stamp + After <= now, a
-// sum beyond MaxTimestamp being that: at MaxTimestamp, the end of time, all has expired.
+// TTL lets what a state holds expire: each value of a Value, Reducing or Aggregating state, each element of a List,
+// each entry of the map of a Map. Each carries a stamp, the time of its last write. It has expired once stamp + After
+// <= now, a sum beyond MaxTimestamp being that: at MaxTimestamp, the end of time, all has expired.
 //
 // A write never shortens a life. What is written counts as written at the latest time that the state knows of, where
 // the clock is behind that: a time that an operation or a capture has read from the clock or, after a restore, that of
 // the capture as far as the copy tells it: at the least the latest stamp of what it holds. What is written before there
 // is any time, the clock being at MinTimestamp, counts as written at the first one that the clock then shows.
 //
-// What has expired is not there for Get, loops, Len, views and snapshots, and Update begins with the zero value. A snapshot
-// decides at its capture what has expired and always holds the same. What expires while a job is down has expired after
-// the restore. Keys, and Namespaces.Of, may still count a key whose content was not cleaned up yet; those of a view do not.
+// What has expired is not there for Get, loops, Len, views and snapshots, and Update begins with the zero value. A
+// snapshot decides at its capture what has expired and always holds the same. What expires while a job is down has
+// expired after the restore. Keys, and Namespaces.Of, may still count a key whose content was not cleaned up yet;
+// those of a view do not.
 //
 // Memory: 8 bytes a value, element or map entry, and 8 for each list. Time: a read of the clock for each operation, and
 // Cleanup. Snapshot.Entries, AppendGroup and StageSnapshot count the group's entries once for each snapshot.
@@ -32,9 +33,9 @@ type TTL struct {
 	// after a capture then copies it, as a write would. Leaving a loop over a list early costs O(chunks of the list).
 	// Loops over a whole state, Len and views extend nothing.
 	OnRead bool
-	// ReturnExpired makes Get return also what has expired but is still there: once for a value or a map's value, which the
-	// read removes, and for a list's elements until they are cleaned up. What a restored snapshot did not hold is never
-	// returned, whether it was restored by taking memory over or from bytes.
+	// ReturnExpired makes Get return also what has expired but is still there: once for a value or a map's value,
+	// which the read removes, and for a list's elements until they are cleaned up. What a restored snapshot did not
+	// hold is never returned, whether it was restored by taking memory over or from bytes.
 	ReturnExpired bool
 	// Clock returns the time, once for each operation; nil is the wall clock. An event-time program gives its
 	// watermark, and MinTimestamp while it has none. It is called by the backend's owner, inside the operation, so it
@@ -43,9 +44,9 @@ type TTL struct {
 	// but for what a restored snapshot left out.
 	Clock func() Timestamp
 	// Cleanup is how many entries each operation on the state looks at, at a place that moves through the state, to
-	// remove the expired ones: 0 means 5, below 0 none. Each takes O(1), or amortised over appends for a list, which is cut
-	// when at least half of it has expired. Removing one copies its page if a snapshot may see it, as any write does. A
-	// state that is not used is not cleaned. What a read or write finds expired goes whatever Cleanup says.
+	// remove the expired ones: 0 means 5, below 0 none. Each takes O(1), or amortised over appends for a list, which
+	// is cut when at least half of it has expired. Removing one copies its page if a snapshot may see it, as any write
+	// does. A state that is not used is not cleaned. What a read or write finds expired goes whatever Cleanup says.
 	Cleanup int
 }
 
@@ -61,8 +62,9 @@ type lifetime struct {
 	returnExpired bool
 	clock         func() Timestamp
 	cleanup       int
-	// gone says for each group up to which stamp entries are no more, whatever the clock says now: those that the snapshot
-	// it was taken over from left out. Below MaxTimestamp, since a group without a later stamp is installed as empty.
+	// gone says for each group up to which stamp entries are no more, whatever the clock says now: those that the
+	// snapshot it was taken over from left out. Below MaxTimestamp, since a group without a later stamp is installed
+	// as empty.
 	gone []Timestamp
 	// born says for each group what stamps before it count as: those of before there was a time, which are lower than
 	// any. It is unborn where the clock has shown none since, and MinTimestamp where there are no such stamps.

@@ -19,7 +19,8 @@ type cell struct {
 	mk    uint64
 	v     int
 	stamp heapbackend.Timestamp
-	// maybe: it was expired during an earlier operation, which may have removed it. If the clock goes back it is there or not.
+	// maybe: it was expired during an earlier operation, which may have removed it. If the clock goes back it is there
+	// or not.
 	maybe bool
 }
 
@@ -203,8 +204,8 @@ func (m *agingMachine) age(tk *agingTask) {
 	}
 }
 
-// observe compares what a key was seen to hold, in order, with the model, and lets the model learn what was removed. expired
-// says whether what has expired may be seen too, unless it is gone for ever.
+// observe compares what a key was seen to hold, in order, with the model, and lets the model learn what was removed.
+// expired says whether what has expired may be seen too, unless it is gone for ever.
 func (m *agingMachine) observe(s *shelf, k uint64, got []cell, expired bool) error {
 	m.see(s)
 	var kept []cell

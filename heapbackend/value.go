@@ -20,9 +20,9 @@ type Value[K comparable, V any] struct {
 	apart bool
 }
 
-// NewValue registers a value state in a backend or in its Namespaces; K follows from that. At most one Options may be given. Errors: ErrStateName,
-// ErrStateExists, ErrStateType (V cannot be encoded or copied, or the name has another type), ErrConfig, and ErrSchema
-// if the restored checkpoint holds the state with another type.
+// NewValue registers a value state in a backend or in its Namespaces; K follows from that. At most one Options may be
+// given. Errors: ErrStateName, ErrStateExists, ErrStateType (V cannot be encoded or copied, or the name has another
+// type), ErrConfig, and ErrSchema if the restored checkpoint holds the state with another type.
 func NewValue[V any, K comparable](in Scope[K], name string, opts ...Options[V]) (*Value[K, V], error) {
 	return newValue(in, name, kindValue, opts)
 }

@@ -27,8 +27,8 @@ type fileFormat struct {
 //	<dir>/<job>/<allocation>/chk-<checkpoint>/<operator>.<task>.<unique>.copy
 //
 // The copies outlive the process. Files are 0600, directories 0700, nothing is synced; a copy gets its name when it is
-// sealed, so that no unfinished one is ever found. dir is made when it is first needed, and again if it is lost. At most
-// one process at a time may use dir for the same job: Claim removes the copies that that process does not claim.
+// sealed, so that no unfinished one is ever found. dir is made when it is first needed, and again if it is lost. At
+// most one process at a time may use dir for the same job: Claim removes the copies that that process does not claim.
 //
 // Only regular files of this user with names as above are ever removed. Anything else that lies below dir stays, and
 // Claim names it in its error. A copy that a power loss or anything else damaged is removed when Open finds it.

@@ -22,8 +22,8 @@ var (
 	ErrNoGroup = errors.New("localcopy: group not in this copy")
 	// ErrDropped: the copy was dropped.
 	ErrDropped = errors.New("localcopy: copy was dropped")
-	// ErrWriter: a Writer was used out of order: a group not above the one before, one that is neither in the range nor the
-	// task's operator state, or any use after Seal or Abandon.
+	// ErrWriter: a Writer was used out of order: a group not above the one before, one that is neither in the range
+	// nor the task's operator state, or any use after Seal or Abandon.
 	ErrWriter = errors.New("localcopy: writer used out of order")
 	// ErrForeign: a symbolic link, a directory, a FIFO, a file of another user, or a name that no format gives stands
 	// where a copy should be. It is never removed.
@@ -107,9 +107,9 @@ type Format interface {
 	// Open returns the sealed copies of every checkpoint that o.Allocation holds of o.Job and o.Operator, by ascending
 	// checkpoint. o.Task is not compared: after a rescale a slot may hold what another task left. None is no error.
 	//
-	// The error, which may come together with copies, reports what cannot be used, in a few words however much there is. A
-	// copy that is damaged MUST be removed, so that the next Open does not find it again. One that merely cannot be
-	// read now MUST stay: an error of the system says nothing about the bytes. It MAY be among the copies, without
+	// The error, which may come together with copies, reports what cannot be used, in a few words however much there
+	// is. A copy that is damaged MUST be removed, so that the next Open does not find it again. One that merely cannot
+	// be read now MUST stay: an error of the system says nothing about the bytes. It MAY be among the copies, without
 	// groups and with nothing in its Meta but Owner and Checkpoint, so that it is dropped once its checkpoint is no
 	// longer wanted. What the format has not written itself MUST stay. ErrStalled, without copies, asks the caller to
 	// come again later.
@@ -125,8 +125,9 @@ type Format interface {
 
 // Writer writes one copy. One goroutine uses it.
 type Writer interface {
-	// WriteGroup adds a group of the snapshot. Groups come in ascending order, each at most once, all within the range, but
-	// that the last may be the operator state of the task, M + Task; anything else MUST be ErrWriter. It may return before the group is written; an error may come with a later call.
+	// WriteGroup adds a group of the snapshot. Groups come in ascending order, each at most once, all within the
+	// range, but that the last may be the operator state of the task, M + Task; anything else MUST be ErrWriter. It
+	// may return before the group is written; an error may come with a later call.
 	WriteGroup(ctx context.Context, group int) error
 	// Seal makes the copy visible to Open, if it is what twin says. twin is the segments of the durable primary in
 	// ascending order of group. A written group that differs from its twin MUST fail the whole copy with ErrMismatch;
@@ -145,9 +146,10 @@ type Copy interface {
 	// Groups returns the groups held, ascending; the caller does not change them.
 	Groups() []GroupInfo
 	// Load stages one group for into, which it does not change, and checks every stored byte it relies on. The copy
-	// stays intact and can be loaded again; it must not be dropped before what was staged is installed. ErrNoGroup, ErrDropped, primary.ErrCorrupt, or the backend's own errors.
-	// It MUST return promptly when ctx ends, whatever the disk does, and while the disk is known to hang at once, with
-	// ErrStalled. It MUST NOT take more memory than a small multiple of the Bytes of the group, whatever is stored.
+	// stays intact and can be loaded again; it must not be dropped before what was staged is installed. ErrNoGroup,
+	// ErrDropped, primary.ErrCorrupt, or the backend's own errors. It MUST return promptly when ctx ends, whatever the
+	// disk does, and while the disk is known to hang at once, with ErrStalled. It MUST NOT take more memory than a
+	// small multiple of the Bytes of the group, whatever is stored.
 	Load(ctx context.Context, group int, into heapbackend.AnyBackend) (*heapbackend.Staged, error)
 	// Drop removes the copy, and no other: not a newer one of the same checkpoint. Idempotent.
 	Drop(ctx context.Context) error

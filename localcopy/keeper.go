@@ -29,9 +29,9 @@ type KeeperConfig struct {
 	// Timeout bounds how long a format may take to write a copy, to seal it, to drop it, and to find copies at start,
 	// each on its own; the wait for the primary does not count. What takes longer is given up. 0 is DefaultTimeout.
 	Timeout time.Duration
-	// LookupTimeout bounds how long Copies waits: for the search at start, counted from NewKeeper, and for a copy being
-	// sealed, counted from PrimaryDone. A format that let it run out is not waited for again until it has sealed a copy or
-	// ended the search. 0 is DefaultLookupTimeout.
+	// LookupTimeout bounds how long Copies waits: for the search at start, counted from NewKeeper, and for a copy
+	// being sealed, counted from PrimaryDone. A format that let it run out is not waited for again until it has sealed
+	// a copy or ended the search. 0 is DefaultLookupTimeout.
 	LookupTimeout time.Duration
 	// MaxPending is how many copies of one format may be under way at once, those that hang on a dead disk included.
 	// While there are so many, further ones are not begun. It should exceed the number of concurrent checkpoints.
@@ -241,7 +241,8 @@ func (k *Keeper) Copies(checkpoint uint64) []Copy {
 	return found
 }
 
-// lookupLocked returns the format whose copy of a checkpoint is worth to wait for, and until when; nil if there is none.
+// lookupLocked returns the format whose copy of a checkpoint is worth to wait for, and until when; nil if there is
+// none.
 func (k *Keeper) lookupLocked(checkpoint uint64, now time.Time) (*lane, time.Time) {
 	for _, l := range k.lanes {
 		if until := l.expectLocked(checkpoint, now); now.Before(until) {

@@ -11,8 +11,8 @@ import (
 	"github.com/heapstate/heapstate/heapbackend"
 )
 
-// maxDrops bounds the copies of one format that wait to be dropped: with so many, removing hangs or fails, and no copy is
-// begun.
+// maxDrops bounds the copies of one format that wait to be dropped: with so many, removing hangs or fails, and no copy
+// is begun.
 const maxDrops = 64
 
 // lane is one format of a keeper. Its fields are guarded by the keeper's mutex.
@@ -31,8 +31,8 @@ type lane struct {
 	stats   FormatStats
 }
 
-// sealedCopy is a copy and its checkpoint. The copy's own Meta is another's code: it may panic or block, and is not called with the
-// keeper's mutex held.
+// sealedCopy is a copy and its checkpoint. The copy's own Meta is another's code: it may panic or block, and is not
+// called with the keeper's mutex held.
 type sealedCopy struct {
 	Copy
 	checkpoint uint64

@@ -157,8 +157,8 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 	return c, nil
 }
 
-// logFaults says what is wrong with the log that was claimed. A record that is as good as whole is worth a line too: what
-// took one of its two files may take the other.
+// logFaults says what is wrong with the log that was claimed. A record that is as good as whole is worth a line too:
+// what took one of its two files may take the other.
 func (c *Coordinator) logFaults(view *logView) {
 	log := func(level slog.Level, msg string, fault commitlog.Fault) {
 		c.cfg.Logger.Log(context.Background(), level, msg, "job", c.cfg.Job, "record", commitlog.RecordName(c.cfg.Job, fault.Holder),
@@ -221,8 +221,8 @@ func (c *Coordinator) claim(ctx context.Context, view *logView, inv *inventory) 
 			c.cfg.Logger.Warn("origin of the commit log not written", "job", c.cfg.Job, "cause", err)
 		}
 	}
-	// What the newest record before the claim needs stays until a checkpoint follows the claim, or another claim: a start
-	// that fails, because a block cannot be read for instance, has deleted nothing that anybody was told of.
+	// What the newest record before the claim needs stays until a checkpoint follows the claim, or another claim: a
+	// start that fails, because a block cannot be read for instance, has deleted nothing that anybody was told of.
 	begin := rec.Slot
 	if view.Newest != nil {
 		begin = view.Newest.Begin()

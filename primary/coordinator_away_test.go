@@ -48,8 +48,8 @@ func TestCopyThatDoesNotAnswerIsNoDamage(t *testing.T) {
 	}
 }
 
-// A claim that held a checkpoint and cannot be read stays, as every record does that cannot be read, and nothing that it
-// may speak of is swept: it may be repaired.
+// A claim that held a checkpoint and cannot be read stays, as every record does that cannot be read, and nothing that
+// it may speak of is swept: it may be repaired.
 func TestAClaimThatCannotBeReadStays(t *testing.T) {
 	for what, damage := range map[string]func(b []byte) []byte{
 		"damaged": func(b []byte) []byte { return flipped(b, len(b)/2) },

@@ -152,8 +152,8 @@ func TestDoubtSurvivesRun(t *testing.T) {
 	})
 }
 
-// A commit in doubt whose slot is found damaged has an end: nothing can follow it, and nothing of it is deleted, since the
-// record may be repaired.
+// A commit in doubt whose slot is found damaged has an end: nothing can follow it, and nothing of it is deleted, since
+// the record may be repaired.
 func TestCommitInDoubtThatIsDamaged(t *testing.T) {
 	for name, answer := range map[string]error{"unknown": ErrUncertain, "exists": ErrExist} {
 		t.Run(name, func(t *testing.T) {
@@ -215,8 +215,8 @@ func TestCommitThatTimedOutCannotArriveLate(t *testing.T) {
 	})
 }
 
-// A commit cut short by the end of Run is tried again by the next. If the first try arrives after all, it is in the way of
-// the second, and both count the same objects.
+// A commit cut short by the end of Run is tried again by the next. If the first try arrives after all, it is in the
+// way of the second, and both count the same objects.
 func TestCommitTriedAgainThatArrivesLate(t *testing.T) {
 	bubble(t, func(t *testing.T, store Store) {
 		hooked := &hookStore{Store: store}

@@ -96,8 +96,8 @@ var situations = map[string]func(t *testing.T, r *rig){
 	},
 }
 
-// Whatever happens to one file of a job that is not the state itself, the job goes on from its newest checkpoint, or from
-// nothing at all with an error; and nothing that was there before is deleted before it has.
+// Whatever happens to one file of a job that is not the state itself, the job goes on from its newest checkpoint, or
+// from nothing at all with an error; and nothing that was there before is deleted before it has.
 func TestOneFile(t *testing.T) {
 	for situation, lead := range situations {
 		for retain := 1; retain <= 3; retain++ {
@@ -183,8 +183,8 @@ func requireKept(t *testing.T, what string, before contents, store Store) {
 	}
 }
 
-// Where all that says what was committed is gone, or goes back to what it once was, the job does not start, and nothing is
-// changed: with any of it put back it goes on.
+// Where all that says what was committed is gone, or goes back to what it once was, the job does not start, and
+// nothing is changed: with any of it put back it goes on.
 func TestLostLog(t *testing.T) {
 	now, past, _, newest := aJob(t, situations["after a start"], 2)
 	in := func(dirs ...string) func(string) bool {

@@ -172,12 +172,11 @@ func readGroup(r *wire.Reader) GroupState {
 	})}
 }
 
-// Check says whether m can be committed: nil, or an error that wraps ErrInvalid
-// and names the first rule broken. Operators ascend by name; tasks ascend and
-// their ranges are within M, not empty and disjoint; key groups ascend within
-// their task's range, and operator state, M + the task, comes after them; every key group is a Base followed by Deltas, each in an
-// object the task names; object names are good. That the tasks of an operator
-// cover all of M is not checked.
+// Check says whether m can be committed: nil, or an error that wraps ErrInvalid and names the first rule broken.
+// Operators ascend by name; tasks ascend and their ranges are within M, not empty and disjoint; key groups ascend
+// within their task's range, and operator state, M + the task, comes after them; every key group is a Base followed by
+// Deltas, each in an object the task names; object names are good. That the tasks of an operator cover all of M is not
+// checked.
 func (m *Manifest) Check() error {
 	if m.Job == "" {
 		return fmt.Errorf("%w: manifest of a job without name", ErrInvalid)

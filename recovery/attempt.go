@@ -55,8 +55,8 @@ func (r *run) pin(m *primary.Manifest, n int) (unpin func()) {
 	}
 }
 
-// live is the goroutine of one attempt. It ends when the task function has returned and, unless that was a failure, all other
-// tasks have finished too: until then it takes part in checkpoints with its final state.
+// live is the goroutine of one attempt. It ends when the task function has returned and, unless that was a failure,
+// all other tasks have finished too: until then it takes part in checkpoints with its final state.
 func (t *Task) live() {
 	err := ErrGoexit
 	defer func() { // a Goexit in the task function runs this and nothing else
@@ -107,9 +107,9 @@ func (t *Task) refused() error {
 		"an error that it has to return: %w", t.backend.Err()))
 }
 
-// serve answers checkpoints on behalf of a task that has finished, with its last position. A task that never had a record has
-// that of its restore. Which it is follows from what the other tasks do, so serve waits for the first of them to take part in
-// a checkpoint: there is one that has not finished, or the job would be over.
+// serve answers checkpoints on behalf of a task that has finished, with its last position. A task that never had a
+// record has that of its restore. Which it is follows from what the other tasks do, so serve waits for the first of
+// them to take part in a checkpoint: there is one that has not finished, or the job would be over.
 func (t *Task) serve() error {
 	for {
 		select {

@@ -22,10 +22,10 @@ import (
 	"github.com/heapstate/heapstate/primary"
 )
 
-// Below testdata/checkpoints/VERSION/NAME lies a directory store, as a job of that version of the library wrote it: one
-// retained checkpoint and one savepoint; and expected.txt, what is in them, a line an entry. Directories stay for ever: what
-// today's code cannot read of them, an upgrade would lose. A kind of state that is new gets a directory of its own, by a
-// program in checkpointPrograms; a format that is new gets a new VERSION.
+// Below testdata/checkpoints/VERSION/NAME lies a directory store, as a job of that version of the library wrote it:
+// one retained checkpoint and one savepoint; and expected.txt, what is in them, a line an entry. Directories stay for
+// ever: what today's code cannot read of them, an upgrade would lose. A kind of state that is new gets a directory of
+// its own, by a program in checkpointPrograms; a format that is new gets a new VERSION.
 
 var updateCheckpoints = flag.Bool("update", false, "write the directories of checkpoints that are missing; present ones are never changed")
 

@@ -40,9 +40,10 @@ type Config struct {
 	SharedStore bool
 	// Local are the local copies, in order of preference; the zero value keeps none.
 	Local localcopy.Formats
-	// Worker is a name for this worker that is the same after its process was started again, and that no other worker of the
-	// job has: a host name, a pod name. With it, a new process finds the local copies the old one left. "" means a name
-	// nobody will have again, so that no local copy outlives a Run; if Local has a format that could, that is logged.
+	// Worker is a name for this worker that is the same after its process was started again, and that no other worker
+	// of the job has: a host name, a pod name. With it, a new process finds the local copies the old one left. ""
+	// means a name nobody will have again, so that no local copy outlives a Run; if Local has a format that could,
+	// that is logged.
 	Worker string
 
 	// Every is the time from one checkpoint to the next; 0 means that checkpoints are only taken by Job.Checkpoint.
@@ -70,10 +71,10 @@ type Config struct {
 	// between is done again. A checkpoint that is Damaged is discarded with the next commit; one that is Unreadable
 	// stays as long as it is retained.
 	StepBack bool
-	// From is a savepoint (or any manifest whose objects are in Primary) to start from. It may be of another job. It is
-	// used until the job has a checkpoint of its own that is newer, so it may stay in a configuration. So it does not take a job back:
-	// one that has gone on after a savepoint ignores it, with a warning. Rolling back needs a new job: another Name
-	// (with SharedStore, or another Primary), and From.
+	// From is a savepoint (or any manifest whose objects are in Primary) to start from. It may be of another job. It
+	// is used until the job has a checkpoint of its own that is newer, so it may stay in a configuration. So it does
+	// not take a job back: one that has gone on after a savepoint ignores it, with a warning. Rolling back needs a new
+	// job: another Name (with SharedStore, or another Primary), and From.
 	From *primary.Manifest
 	// Grace is how long a restart or a stop waits for tasks whose context has ended; 0 means DefaultGrace. A task
 	// function that has not returned by then is left behind and can no longer commit. The end of Run takes three times
@@ -118,8 +119,8 @@ type CheckpointReport struct {
 	Checkpoint uint64
 	Savepoint  bool
 	// Err is nil when it completed, otherwise why it was aborted. Where it matches primary.ErrUncertain it may have
-	// completed all the same: a sink that commits with checkpoints must not throw away what it prepared for it, but find
-	// out with the next restore which checkpoint counts.
+	// completed all the same: a sink that commits with checkpoints must not throw away what it prepared for it, but
+	// find out with the next restore which checkpoint counts.
 	Err error
 	// Tasks has what each task contributed until then, in the order of their indices.
 	Tasks []TaskCheckpoint
@@ -140,7 +141,8 @@ type TaskCheckpoint struct {
 
 // RecoveryReport says how one task came to its state.
 type RecoveryReport struct {
-	// Task is the task's index, Attempts how often it had been started in this Run, this time included, and Attempt the id.
+	// Task is the task's index, Attempts how often it had been started in this Run, this time included, and Attempt
+	// the id.
 	Task, Attempts int
 	Attempt        uuid.UUID
 	// Slot is the index of its slot and Allocation the slot's id; Returned says that it is the one it last had.

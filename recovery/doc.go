@@ -2,10 +2,10 @@
 //
 // # Purpose
 //
-// A task that fails should continue where its last checkpoint left it, and it should get its state from the nearest place
-// that has it: the memory of its own process, its own disk, and only then the durable store. The durable store (package
-// primary) is the truth; everything else (package localcopy) is a faster way to the same bytes and is believed only as far
-// as it can prove that it is the same.
+// A task that fails should continue where its last checkpoint left it, and it should get its state from the nearest
+// place that has it: the memory of its own process, its own disk, and only then the durable store. The durable store
+// (package primary) is the truth; everything else (package localcopy) is a faster way to the same bytes and is
+// believed only as far as it can prove that it is the same.
 //
 // # Words
 //
@@ -15,8 +15,9 @@
 //	source      where one key group can be read from: a local copy, or the primary copy
 //	plan        for every key group of a range, its sources in the order in which they are tried, with the reason
 //
-// What is said of key groups holds for operator state too: a task leaves at most one block of it in a checkpoint, numbered M + the
-// index of the task, and a plan lists those that the restoring task needs, its own and other tasks', after the key groups.
+// What is said of key groups holds for operator state too: a task leaves at most one block of it in a checkpoint,
+// numbered M + the index of the task, and a plan lists those that the restoring task needs, its own and other tasks',
+// after the key groups.
 //
 // # The parts
 //
@@ -46,10 +47,11 @@
 //
 // # What a job promises
 //
-// A checkpoint holds the state and the position of every task of the same instant, or does not exist. What an attempt that
-// was given up does afterwards (a zombie: hung in a call, or cut off) never reaches a checkpoint and never delays the
-// attempt that replaced it. Go cannot end a goroutine from outside: a task function has to return when its context ends, and one that
-// does not is left behind after [Config].Grace, with everything it holds, until it returns on its own.
+// A checkpoint holds the state and the position of every task of the same instant, or does not exist. What an attempt
+// that was given up does afterwards (a zombie: hung in a call, or cut off) never reaches a checkpoint and never delays
+// the attempt that replaced it. Go cannot end a goroutine from outside: a task function has to return when its context
+// ends, and one that does not is left behind after [Config].Grace, with everything it holds, until it returns on its
+// own.
 //
 // After a restore from a checkpoint has begun, none of an older attempt completes: a restart first waits until the
 // store has said what became of a commit under way, and restores what the log then has as the newest. What is restored
@@ -65,7 +67,7 @@
 //
 // # Cost
 //
-// Task.Advance is one atomic load and one store when no checkpoint is due. Recovering from heap copies does no I/O and is
-// O(states x key groups) whatever the size of the state. Restoring from files or from the primary copy is bounded by
-// [RestoreConfig].MemoryBytes of encoded key groups above the state itself.
+// Task.Advance is one atomic load and one store when no checkpoint is due. Recovering from heap copies does no I/O and
+// is O(states x key groups) whatever the size of the state. Restoring from files or from the primary copy is bounded
+// by [RestoreConfig].MemoryBytes of encoded key groups above the state itself.
 package recovery

@@ -62,8 +62,8 @@ func another(t *testing.T, store primary.Store, name string) {
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
-// A job whose newest checkpoint has state of an operator that the job is not of does not start, unless it is told to give
-// that state up.
+// A job whose newest checkpoint has state of an operator that the job is not of does not start, unless it is told to
+// give that state up.
 func TestJobDropsAnOperatorOnlyWhenToldTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFaultStore()

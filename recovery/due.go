@@ -15,8 +15,8 @@ type dueCheckpoint struct {
 // errSkipped is why a checkpoint is declined whose barrier did not come.
 var errSkipped = errors.New("recovery: a newer checkpoint was captured first")
 
-// takeDue takes the oldest due checkpoint, or the one with the given id. Older ones than that, whose barriers can no longer come,
-// are declined.
+// takeDue takes the oldest due checkpoint, or the one with the given id. Older ones than that, whose barriers can no
+// longer come, are declined.
 func (t *Task) takeDue(id uint64) (dueCheckpoint, bool) {
 	d, ok, skipped := t.dequeue(id)
 	for _, old := range skipped {
@@ -56,8 +56,8 @@ func (t *Task) updateSignalLocked() {
 	t.signal.Store(0)
 }
 
-// announceLocked says that another checkpoint is the oldest one due, if one is: whoever waits for DueC may have taken the token
-// of that one while an older one was in front of it.
+// announceLocked says that another checkpoint is the oldest one due, if one is: whoever waits for DueC may have taken
+// the token of that one while an older one was in front of it.
 func (t *Task) announceLocked() {
 	t.updateSignalLocked()
 	if len(t.due) == 0 {
@@ -100,8 +100,8 @@ func (t *Task) abort(id uint64, cause error) {
 	}
 }
 
-// end makes the attempt a past one: it captures nothing any more, its writes are cancelled, and its context ends with the cause.
-// Any goroutine, any number of times; the first cause counts.
+// end makes the attempt a past one: it captures nothing any more, its writes are cancelled, and its context ends with
+// the cause. Any goroutine, any number of times; the first cause counts.
 func (t *Task) end(cause error) {
 	t.mu.Lock()
 	if t.ended == nil {
@@ -114,9 +114,9 @@ func (t *Task) end(cause error) {
 	t.unpin()
 }
 
-// hold keeps a task that has captured a savepoint from going on while a stop is under way, until it is known whether the job
-// stops. It also returns when something is due: the caller captures that, for otherwise a savepoint that was pending before the
-// stop would keep the stop's own from ever being captured, and holds again.
+// hold keeps a task that has captured a savepoint from going on while a stop is under way, until it is known whether
+// the job stops. It also returns when something is due: the caller captures that, for otherwise a savepoint that was
+// pending before the stop would keep the stop's own from ever being captured, and holds again.
 func (t *Task) hold(ctx context.Context) error {
 	release := t.run.stopping.Load()
 	if release == nil {

@@ -30,8 +30,8 @@ var (
 	ErrNotRestored = errors.New("recovery: task was not restored")
 	// ErrRestored: the task was restored already.
 	ErrRestored = errors.New("recovery: task was restored already")
-	// ErrPosition: the checkpoint has no offset a task that calls Advance could go on from, because its positions were given to
-	// Task.Checkpoint, or are damaged.
+	// ErrPosition: the checkpoint has no offset a task that calls Advance could go on from, because its positions were
+	// given to Task.Checkpoint, or are damaged.
 	ErrPosition = errors.New("recovery: position is not one of Task.Advance")
 	// ErrGoexit: a task function, or another function of the user's, ended its goroutine with runtime.Goexit.
 	ErrGoexit = errors.New("recovery: function called runtime.Goexit")
@@ -78,8 +78,8 @@ type permanentError struct{ error }
 // Unwrap returns the marked error.
 func (e permanentError) Unwrap() error { return e.error }
 
-// Permanent marks an error of a task function as one that a restart cannot cure: the job ends with it, whatever its restart
-// strategy is. It returns nil for nil.
+// Permanent marks an error of a task function as one that a restart cannot cure: the job ends with it, whatever its
+// restart strategy is. It returns nil for nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

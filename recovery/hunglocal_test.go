@@ -113,8 +113,8 @@ func TestJobWithAHungLocalDiskRestartsAtOnce(t *testing.T) {
 	}
 }
 
-// restartsWithAHungDisk runs a job whose local disk hangs from a time on, and fails its task n times. It returns how long
-// each start took.
+// restartsWithAHungDisk runs a job whose local disk hangs from a time on, and fails its task n times. It returns how
+// long each start took.
 func restartsWithAHungDisk(t *testing.T, at time.Duration, n int) []time.Duration {
 	root, err := vfs.OpenRoot(t.TempDir())
 	require.NoError(t, err)

@@ -9,14 +9,15 @@ import (
 	"github.com/heapstate/heapstate/primary"
 )
 
-// TaskFunc is what every task of a job runs. It attaches a backend to its task, registers the states, restores, and then
-// processes records until its source ends (nil), its context ends (any error), or it fails (any error, or a panic).
+// TaskFunc is what every task of a job runs. It attaches a backend to its task, registers the states, restores, and
+// then processes records until its source ends (nil), its context ends (any error), or it fails (any error, or a
+// panic).
 //
-// A task that returns nil keeps its slot and its state until all have, and takes part in checkpoints with its last position:
-// the offset last given to Advance, or where it was restored if it had no record. Positions given to Checkpoint are the engine's,
-// and only it knows what the last one is. So in a job whose tasks use Checkpoint there are no checkpoints any more once a task has returned:
-// Job.Checkpoint then returns primary.ErrNotRunning, and a warning is logged. An engine that wants them lets its tasks go on answering barriers
-// until all sources have ended.
+// A task that returns nil keeps its slot and its state until all have, and takes part in checkpoints with its last
+// position: the offset last given to Advance, or where it was restored if it had no record. Positions given to
+// Checkpoint are the engine's, and only it knows what the last one is. So in a job whose tasks use Checkpoint there
+// are no checkpoints any more once a task has returned: Job.Checkpoint then returns primary.ErrNotRunning, and a
+// warning is logged. An engine that wants them lets its tasks go on answering barriers until all sources have ended.
 type TaskFunc func(ctx context.Context, t *Task) error
 
 // Job is one dataflow program: a number of tasks with keyed state, run in this process, checkpointed and recovered. Its
@@ -29,8 +30,8 @@ type Job struct {
 	run  *run       // nil when there is nothing to talk to yet
 }
 
-// NewJob checks the configuration and returns a job that does not run yet. Nothing is read or written. The error matches
-// ErrConfig and names every fault.
+// NewJob checks the configuration and returns a job that does not run yet. Nothing is read or written. The error
+// matches ErrConfig and names every fault.
 func NewJob(cfg Config) (*Job, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -39,9 +40,9 @@ func NewJob(cfg Config) (*Job, error) {
 	return &Job{cfg: cfg}, nil
 }
 
-// Run runs the tasks, each in a goroutine and a slot of its own, from the newest checkpoint (or Config.From), and restarts them
-// as configured, until all of them have returned nil, the job is stopped, ctx ends, or a failure cannot be recovered from. It
-// returns nil in the first two cases, the cause of ctx in the third.
+// Run runs the tasks, each in a goroutine and a slot of its own, from the newest checkpoint (or Config.From), and
+// restarts them as configured, until all of them have returned nil, the job is stopped, ctx ends, or a failure cannot
+// be recovered from. It returns nil in the first two cases, the cause of ctx in the third.
 //
 // Before it returns it waits for what it started, at most three times Config.Grace whatever hangs: once for the tasks
 // to return, once for their uploads and for what the coordinator is at in the store, and once for local copies whose
@@ -97,8 +98,8 @@ func (j *Job) running() (*run, error) {
 	return j.run, nil
 }
 
-// Checkpoint takes a checkpoint now and waits for it. Errors: ErrNotRunning, [primary.AbortError], primary.ErrNotRunning while
-// some task is not restored, primary.ErrBusy, or ctx's.
+// Checkpoint takes a checkpoint now and waits for it. Errors: ErrNotRunning, [primary.AbortError],
+// primary.ErrNotRunning while some task is not restored, primary.ErrBusy, or ctx's.
 func (j *Job) Checkpoint(ctx context.Context) (*primary.Manifest, error) {
 	r, err := j.running()
 	if err != nil {
@@ -108,8 +109,8 @@ func (j *Job) Checkpoint(ctx context.Context) (*primary.Manifest, error) {
 }
 
 // Savepoint takes a savepoint and waits for it: a checkpoint that holds everything it needs and is never deleted. The
-// manifest is what Config.From starts from; primary.LoadSavepoint reads it again. When ctx ends first the savepoint goes on, and
-// Config.OnCheckpoint says how it ended. Errors: as Checkpoint.
+// manifest is what Config.From starts from; primary.LoadSavepoint reads it again. When ctx ends first the savepoint
+// goes on, and Config.OnCheckpoint says how it ended. Errors: as Checkpoint.
 func (j *Job) Savepoint(ctx context.Context) (*primary.Manifest, error) {
 	r, err := j.running()
 	if err != nil {
@@ -118,9 +119,10 @@ func (j *Job) Savepoint(ctx context.Context) (*primary.Manifest, error) {
 	return r.checkpoint(ctx, true)
 }
 
-// Stop ends the job: the context of every task ends with ErrStopped, and Run returns nil. With savepoint set it first takes
-// a savepoint, which it returns; from their captures on, tasks that use Advance process no further record. When the savepoint fails the job
-// goes on, and Stop returns why. Without it, Stop returns the newest checkpoint, nil if there is none.
+// Stop ends the job: the context of every task ends with ErrStopped, and Run returns nil. With savepoint set it first
+// takes a savepoint, which it returns; from their captures on, tasks that use Advance process no further record. When
+// the savepoint fails the job goes on, and Stop returns why. Without it, Stop returns the newest checkpoint, nil if
+// there is none.
 //
 // Stop returns when the tasks have been told; Run returns when they have ended. Errors: as Checkpoint.
 func (j *Job) Stop(ctx context.Context, savepoint bool) (*primary.Manifest, error) {
@@ -147,8 +149,8 @@ func (j *Job) Stop(ctx context.Context, savepoint bool) (*primary.Manifest, erro
 }
 
 // LoseSlot takes a slot away as if its machine were gone: the task in it fails at once with ErrSlotLost and moves to
-// another slot, and the slot's local copies are removed. It returns when that is decided. Errors: ErrNotRunning, ErrConfig for a
-// slot there is not, or ctx's.
+// another slot, and the slot's local copies are removed. It returns when that is decided. Errors: ErrNotRunning,
+// ErrConfig for a slot there is not, or ctx's.
 func (j *Job) LoseSlot(ctx context.Context, slot int) error {
 	r, err := j.running()
 	if err != nil {
@@ -182,8 +184,8 @@ func (j *Job) Slots() []SlotInfo {
 	return out
 }
 
-// Latest is the newest completed checkpoint of a running job, nil when there is none or the job does not run. The manifest must not
-// be changed.
+// Latest is the newest completed checkpoint of a running job, nil when there is none or the job does not run. The
+// manifest must not be changed.
 func (j *Job) Latest() *primary.Manifest {
 	r, err := j.running()
 	if err != nil {

@@ -21,7 +21,8 @@ func (slowLog) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// A slot that is lost while a checkpoint is uploaded is one failure, and the checkpoint none: its upload was cancelled for it.
+// A slot that is lost while a checkpoint is uploaded is one failure, and the checkpoint none: its upload was cancelled
+// for it.
 func TestJobLosingASlotCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFaultStore()

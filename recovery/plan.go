@@ -64,8 +64,8 @@ const (
 	ReasonSeed Reason = "other hash seed"
 	// ReasonSchema: the local copy has other states than the primary copy.
 	ReasonSchema Reason = "other schema"
-	// ReasonDigest: the local copy of the key group is not the content of the primary copy: its digest, its length or its
-	// number of entries is another.
+	// ReasonDigest: the local copy of the key group is not the content of the primary copy: its digest, its length or
+	// its number of entries is another.
 	ReasonDigest Reason = "other digest"
 	// ReasonEmpty: the checkpoint says that the key group is empty.
 	ReasonEmpty Reason = "primary says the key group is empty"
@@ -80,8 +80,8 @@ type Want struct {
 	Seed uint64
 	// Range is the key groups wanted, [First, End); any range, whatever the ranges of the checkpoint's tasks were.
 	Range keygroups.Range
-	// Task is the index of the task and Tasks how many there are. Only operator state needs them: a checkpoint that has any is
-	// refused if Tasks is 0, unless Range is all of [0, M).
+	// Task is the index of the task and Tasks how many there are. Only operator state needs them: a checkpoint that
+	// has any is refused if Tasks is 0, unless Range is all of [0, M).
 	Task, Tasks int
 }
 
@@ -111,8 +111,9 @@ type Plan struct {
 	M int
 	// Locals are the local copies the plan speaks of, in the order given to MakePlan.
 	Locals []LocalSource
-	// Groups are the key groups of the wanted range, ascending, one for each. After them come the blocks of operator state
-	// that the task needs of the checkpoint, ascending by the task that wrote them: see [heapbackend.OperatorBlocks].
+	// Groups are the key groups of the wanted range, ascending, one for each. After them come the blocks of operator
+	// state that the task needs of the checkpoint, ascending by the task that wrote them: see
+	// [heapbackend.OperatorBlocks].
 	Groups []GroupPlan
 }
 
@@ -150,18 +151,19 @@ type Rejection struct {
 	Reason Reason
 }
 
-// MakePlan decides where the key groups of a range come from. It is a pure function: the manifest says what is true, and a
-// local copy is a source for a key group only if it is of the same job, operator, checkpoint, task, attempt, range, M, seed and
-// schema, and the digest of the key group is that of its primary copy. The local sources are tried in the order given, then the
-// primary copy. What ranges the checkpoint's tasks had does not matter: any overlap with a local copy is used. Blocks of
-// operator state, of the task itself and of others, are planned like key groups.
+// MakePlan decides where the key groups of a range come from. It is a pure function: the manifest says what is true,
+// and a local copy is a source for a key group only if it is of the same job, operator, checkpoint, task, attempt,
+// range, M, seed and schema, and the digest of the key group is that of its primary copy. The local sources are tried
+// in the order given, then the primary copy. What ranges the checkpoint's tasks had does not matter: any overlap with
+// a local copy is used. Blocks of operator state, of the task itself and of others, are planned like key groups.
 //
-// A nil manifest means that there is no checkpoint: every key group is empty. Errors: [MismatchError] when the manifest is
-// of another job, operator, M or seed, or does not cover the range; ErrConfig when it has operator state and Want does not say
-// which task's share is wanted. The local sources never cause one.
+// A nil manifest means that there is no checkpoint: every key group is empty. Errors: [MismatchError] when the
+// manifest is of another job, operator, M or seed, or does not cover the range; ErrConfig when it has operator state
+// and Want does not say which task's share is wanted. The local sources never cause one.
 //
-// The plan refers to the manifest and the local sources and must not outlive a change to them. The cost is
-// O(key groups x local sources); the number of allocations does not depend on the number of key groups unless copies are rejected.
+// The plan refers to the manifest and the local sources and must not outlive a change to them. The cost is O(key
+// groups x local sources); the number of allocations does not depend on the number of key groups unless copies are
+// rejected.
 func MakePlan(w Want, m *primary.Manifest, locals []LocalSource) (*Plan, error) {
 	p := &Plan{Operator: w.Operator, M: w.M, Locals: locals, Groups: make([]GroupPlan, w.Range.Len())}
 	for i := range p.Groups {
@@ -266,7 +268,8 @@ func operatorBlocks(w Want, tasks []primary.TaskState) ([]int, error) {
 	return heapbackend.OperatorBlocks(w.backend(), have)
 }
 
-// operatorSegments returns the segments of a task's operator state, which is the last of its blocks; none if it has none.
+// operatorSegments returns the segments of a task's operator state, which is the last of its blocks; none if it has
+// none.
 func operatorSegments(ts *primary.TaskState, m int) []primary.SegmentRef {
 	if n := len(ts.Groups); n > 0 && ts.Groups[n-1].Group == m+ts.Task {
 		return ts.Groups[n-1].Segments
@@ -357,9 +360,9 @@ func (p *Plan) judge(w Want, op *primary.Operator, m *localcopy.Meta) Reason {
 	return ReasonTask
 }
 
-// offer adds a local copy as a source of the key group, if it is what the primary has. One of another length is refused here,
-// before anything of it is read: reading takes the memory that the copy says, and the restore has set aside what the
-// checkpoint says.
+// offer adds a local copy as a source of the key group, if it is what the primary has. One of another length is
+// refused here, before anything of it is read: reading takes the memory that the copy says, and the restore has set
+// aside what the checkpoint says.
 func (gp *GroupPlan) offer(local int, info localcopy.GroupInfo, m *localcopy.Meta) {
 	reject := func(r Reason) { gp.Rejected = append(gp.Rejected, Rejection{local, r}) }
 	switch n := len(gp.Sources); {

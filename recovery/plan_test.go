@@ -14,7 +14,8 @@ import (
 
 var schema = []byte("schema")
 
-// planManifest is checkpoint 7 of job "j": M 16, two tasks; every key group has one base segment but group 5, which is empty.
+// planManifest is checkpoint 7 of job "j": M 16, two tasks; every key group has one base segment but group 5, which is
+// empty.
 func planManifest() *primary.Manifest {
 	m := &primary.Manifest{Job: "j", Checkpoint: 7, M: 16, Seed: 9, Operators: []primary.Operator{{Name: "other"}, {Name: "o"}}}
 	for task, r := range []keygroups.Range{rng(0, 8), rng(8, 16)} {
@@ -186,7 +187,8 @@ func TestPlanWithoutACheckpointIsEmpty(t *testing.T) {
 	}
 }
 
-// TestPlanUsesAnyOverlap draws old and new parallelisms: every key group that some old task's copy holds is taken from it.
+// TestPlanUsesAnyOverlap draws old and new parallelisms: every key group that some old task's copy holds is taken from
+// it.
 func TestPlanUsesAnyOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := rapid.IntRange(1, 64).Draw(t, "m")

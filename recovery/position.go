@@ -15,8 +15,8 @@ const positionTag = "offset"
 // position is how far a task has read, by key group.
 //
 // A task reads one log in order, and its state holds every record below next. After a rescale its key groups come from
-// tasks that had read to different offsets; those that are ahead of next are in floors: for them records below their floor
-// are in the state already and are not to be applied again.
+// tasks that had read to different offsets; those that are ahead of next are in floors: for them records below their
+// floor are in the state already and are not to be applied again.
 //
 // Invariant: floors are disjoint, ascending, and every floor is above next.
 type position struct {

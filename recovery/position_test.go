@@ -48,8 +48,8 @@ func TestPositionDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestPositionAcrossRescales reads one log by any number of tasks that change in number at random: whatever offsets the tasks
-// were at, every key group sees every record exactly once.
+// TestPositionAcrossRescales reads one log by any number of tasks that change in number at random: whatever offsets
+// the tasks were at, every key group sees every record exactly once.
 func TestPositionAcrossRescales(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := rapid.IntRange(1, 24).Draw(t, "m")

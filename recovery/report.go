@@ -149,10 +149,10 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// Grid is the report as text, one letter per key group, 64 to a row, each row after the number of its first key group and
-// ended by a newline. A line for operator state follows if there was any, with a letter for each task whose operator state was
-// needed; the last line says what the letters mean. Capital letters are those of the local formats (H heap, F
-// file, I image), P is the primary copy, a dot is an empty key group.
+// Grid is the report as text, one letter per key group, 64 to a row, each row after the number of its first key group
+// and ended by a newline. A line for operator state follows if there was any, with a letter for each task whose
+// operator state was needed; the last line says what the letters mean. Capital letters are those of the local formats
+// (H heap, F file, I image), P is the primary copy, a dot is an empty key group.
 func (r *Report) Grid() string {
 	var b strings.Builder
 	keyed, operator := r.parts()

@@ -27,9 +27,9 @@ const cancelGrace = 100 * time.Millisecond
 
 // RestoreConfig says what to restore into, and from where.
 type RestoreConfig struct {
-	// Backend receives the key groups and the operator state: its states are registered, and it covers the plan's range. What it
-	// held is replaced.
-	// It is changed once, at the end of a restore that succeeds, on the calling goroutine, which must be its owner.
+	// Backend receives the key groups and the operator state: its states are registered, and it covers the plan's
+	// range. What it held is replaced. It is changed once, at the end of a restore that succeeds, on the calling
+	// goroutine, which must be its owner.
 	Backend heapbackend.AnyBackend
 	// Plan says where each key group comes from; MakePlan makes it.
 	Plan *Plan
@@ -74,8 +74,8 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 // RestoreError is a key group that none of its sources could give. It unwraps to every cause.
 type RestoreError struct {
-	// Checkpoint is the checkpoint being restored, Operator its operator and Group the key group: M, the max parallelism, + the
-	// index of a task for the operator state that the task left.
+	// Checkpoint is the checkpoint being restored, Operator its operator and Group the key group: M, the max
+	// parallelism, + the index of a task for the operator state that the task left.
 	Checkpoint uint64
 	Operator   string
 	Group, M   int
@@ -109,16 +109,16 @@ func (e *RestoreError) Unwrap() []error {
 	return out
 }
 
-// Restore executes a plan: it reads the key groups in parallel, each from the first of its sources that gives it, and then
-// installs all of them in one step. Until that step the backend is as it was; on any error it stays so.
+// Restore executes a plan: it reads the key groups in parallel, each from the first of its sources that gives it, and
+// then installs all of them in one step. Until that step the backend is as it was; on any error it stays so.
 //
-// It is called on the goroutine that owns the backend and returns promptly when ctx ends, with an error wrapping ctx's cause.
-// A read that does not notice that ctx ended is left behind; its result is thrown away. Errors: [RestoreError] when a key
-// group has no source left; what Backend.Install returns; otherwise none. Key groups whose copy in memory is dropped before
-// they are installed go to their next source like any other.
+// It is called on the goroutine that owns the backend and returns promptly when ctx ends, with an error wrapping ctx's
+// cause. A read that does not notice that ctx ended is left behind; its result is thrown away. Errors: [RestoreError]
+// when a key group has no source left; what Backend.Install returns; otherwise none. Key groups whose copy in memory
+// is dropped before they are installed go to their next source like any other.
 //
-// A key group adopted from a heap copy costs no I/O and no time that depends on its size. All others cost their bytes once
-// for each source tried; at most MemoryBytes of encoded bytes are held at a time.
+// A key group adopted from a heap copy costs no I/O and no time that depends on its size. All others cost their bytes
+// once for each source tried; at most MemoryBytes of encoded bytes are held at a time.
 func Restore(ctx context.Context, cfg RestoreConfig) (*Report, error) {
 	start := time.Now()
 	if err := cfg.check(); err != nil {

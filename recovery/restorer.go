@@ -22,13 +22,13 @@ var errNotTried = fmt.Errorf("%w for other key groups", errHung)
 
 // restorer is one running restore.
 //
-// Its workers take key groups from a queue and try their sources in turn. A worker that has been on one local source for
-// longer than the limit is written off by the watchdog: its key group goes back to the queue with that source marked as
-// failed, another worker takes its place, and what it does when it wakes up is thrown away. A source that let two
-// workers be written off without an answer in between is taken for hung: the other key groups do not try it.
+// Its workers take key groups from a queue and try their sources in turn. A worker that has been on one local source
+// for longer than the limit is written off by the watchdog: its key group goes back to the queue with that source
+// marked as failed, another worker takes its place, and what it does when it wakes up is thrown away. A source that
+// let two workers be written off without an answer in between is taken for hung: the other key groups do not try it.
 //
-// Goroutines: workers end when the queue is empty or the context ends; run waits for them, except for those written off,
-// which end when their read returns.
+// Goroutines: workers end when the queue is empty or the context ends; run waits for them, except for those written
+// off, which end when their read returns.
 type restorer struct {
 	cfg    RestoreConfig
 	ctx    context.Context
@@ -202,8 +202,8 @@ func (r *restorer) begin(w *worker, now time.Time) (source int, err error) {
 	return choice.Local, nil
 }
 
-// weight is the encoded bytes held while one source of a key group is read. A copy in memory is adopted, not decoded, but
-// operator state may be another task's.
+// weight is the encoded bytes held while one source of a key group is read. A copy in memory is adopted, not decoded,
+// but operator state may be another task's.
 func (r *restorer) weight(gp *GroupPlan, c Choice) int64 {
 	if c.Local != Primary && r.cfg.Plan.Locals[c.Local].Letter == LetterHeap && gp.Group < r.cfg.Plan.M {
 		return 0
@@ -280,8 +280,8 @@ func (r *restorer) writeOff(now time.Time) {
 	}
 }
 
-// restage sends the key groups that came from memory to their next sources; false if there are none. Called when nothing runs any
-// more; run has to follow. What was staged from elsewhere is kept.
+// restage sends the key groups that came from memory to their next sources; false if there are none. Called when
+// nothing runs any more; run has to follow. What was staged from elsewhere is kept.
 func (r *restorer) restage(cause error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -341,8 +341,8 @@ func (r *restorer) name(source int) string {
 	return r.cfg.Plan.Locals[source].Name
 }
 
-// staged is what to install, ascending by key group. A key group that is empty in the checkpoint is made empty, and so is the
-// backend's operator state if the checkpoint has none. Called when nothing runs any more.
+// staged is what to install, ascending by key group. A key group that is empty in the checkpoint is made empty, and so
+// is the backend's operator state if the checkpoint has none. Called when nothing runs any more.
 func (r *restorer) staged() ([]*heapbackend.Staged, error) {
 	out := make([]*heapbackend.Staged, len(r.groups))
 	for i := range r.groups {

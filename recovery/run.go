@@ -19,11 +19,12 @@ import (
 
 // run is one Run of a job: the supervisor and all it owns.
 //
-// One goroutine, the one that called Run, is the supervisor. It alone decides: everything that happens reaches it as an event,
-// and it never waits for a task, a store or a disk in a way that could keep it from the next event for long. The goroutines
-// of a run are two crews. That of the tasks: one for each attempt and one for each upload; they end with the context of their
-// attempt, except for a task function that does not return. That of the supervisor: one each for the coordinator, for the
-// callbacks, for old local copies, and for waiting for a commit; they end with back. close waits for both, with a limit.
+// One goroutine, the one that called Run, is the supervisor. It alone decides: everything that happens reaches it as
+// an event, and it never waits for a task, a store or a disk in a way that could keep it from the next event for long.
+// The goroutines of a run are two crews. That of the tasks: one for each attempt and one for each upload; they end
+// with the context of their attempt, except for a task function that does not return. That of the supervisor: one each
+// for the coordinator, for the callbacks, for old local copies, and for waiting for a commit; they end with back.
+// close waits for both, with a limit.
 type run struct {
 	cfg     Config // complete: M and Seed are known
 	fn      TaskFunc
@@ -322,8 +323,8 @@ func (r *run) calls() bool {
 	return !r.deaf
 }
 
-// close ends everything the run owns: first the tasks and their uploads, then the coordinator, which deletes what they left
-// unfinished, then the local copies and the callbacks.
+// close ends everything the run owns: first the tasks and their uploads, then the coordinator, which deletes what they
+// left unfinished, then the local copies and the callbacks.
 //
 // It waits for that for no longer than twice Grace, whatever hangs: half of it for the uploads, half for the
 // coordinator, and once Grace for the rest.
@@ -345,7 +346,8 @@ func (r *run) close() {
 	r.await(limit, r.staff.wait(), "the coordinator or local copies")
 }
 
-// closeKeepers lets local copies whose primary is durable be finished, for the next process, and then ends their keepers.
+// closeKeepers lets local copies whose primary is durable be finished, for the next process, and then ends their
+// keepers.
 func (r *run) closeKeepers(limit context.Context) {
 	free := r.cfg.Worker == "" // nobody will ask for them
 	keepers := r.keepers()

@@ -13,12 +13,12 @@ import (
 	"github.com/heapstate/heapstate/primary"
 )
 
-// allocationSpace is the name space of the allocations of workers that have a stable name. It may never change: it is how a
-// new process finds what the old one left.
+// allocationSpace is the name space of the allocations of workers that have a stable name. It may never change: it is
+// how a new process finds what the old one left.
 var allocationSpace = uuid.MustParse("6f1c1f0e-2a3b-5d0c-9a7e-7d4b6c1e0a55")
 
-// findSlots is how many slots of a worker are looked for in a checkpoint: the number of slots it can have lost in one life and
-// still find its local copies in the next.
+// findSlots is how many slots of a worker are looked for in a checkpoint: the number of slots it can have lost in one
+// life and still find its local copies in the next.
 const findSlots = 1024
 
 // SlotInfo describes one slot of a running job.
@@ -46,8 +46,8 @@ func allocationOf(job, worker string, index int) uuid.UUID {
 	return uuid.NewSHA1(allocationSpace, fmt.Appendf(nil, "%d:%s%d:%s%d", len(job), job, len(worker), worker, index))
 }
 
-// slotsFor returns the numbers of the slots a worker starts with: those a checkpoint was taken in, because local copies may be
-// there, and then unused ones until every task has one.
+// slotsFor returns the numbers of the slots a worker starts with: those a checkpoint was taken in, because local
+// copies may be there, and then unused ones until every task has one.
 func slotsFor(job, worker string, tasks int, manifests []*primary.Manifest) []int {
 	used := map[uuid.UUID]bool{}
 	for _, m := range manifests {
@@ -94,8 +94,8 @@ func (r *run) addSlotLocked(index, owner int) *slot {
 	return s
 }
 
-// keep gives the slot a keeper for the copies of a task. What another task's keeper has sealed in the allocation stays, and is
-// found by the new one.
+// keep gives the slot a keeper for the copies of a task. What another task's keeper has sealed in the allocation
+// stays, and is found by the new one.
 func (s *slot) keep(r *run, task int) {
 	if s.keeper != nil {
 		s.keeper.Dispose(false)
@@ -108,8 +108,8 @@ func (s *slot) keep(r *run, task int) {
 	})
 }
 
-// retireLocked puts a keeper among those that are waited for at the end, and takes those out that have nothing more to do:
-// a job that goes on for months loses many slots.
+// retireLocked puts a keeper among those that are waited for at the end, and takes those out that have nothing more to
+// do: a job that goes on for months loses many slots.
 func (r *run) retireLocked(k *localcopy.Keeper) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -158,7 +158,8 @@ func (r *run) place(tasks []int, m *primary.Manifest) (map[int]*slot, map[int]bo
 	return where, returned, nil
 }
 
-// previous is the allocation a task last had: in this Run, or else in the checkpoint if it had the same key groups then.
+// previous is the allocation a task last had: in this Run, or else in the checkpoint if it had the same key groups
+// then.
 func (r *run) previous(task int, m *primary.Manifest) uuid.UUID {
 	if last := r.state[task].allocation; last != uuid.Nil || m == nil {
 		return last
@@ -214,8 +215,8 @@ func segmentsOf(tasks []primary.TaskState) map[int]*primary.Segment {
 	return out
 }
 
-// localSources finds the local copies for a restoring task: those of its own slot and, unless they hold all of its key groups and
-// all operator state that it needs, those of every other slot of this worker.
+// localSources finds the local copies for a restoring task: those of its own slot and, unless they hold all of its key
+// groups and all operator state that it needs, those of every other slot of this worker.
 func (r *run) localSources(ctx context.Context, t *Task) ([]LocalSource, []localcopy.Copy) {
 	if t.manifest == nil || t.manifest.Savepoint || len(r.cfg.Local) == 0 {
 		return nil, nil

@@ -89,7 +89,8 @@ func (r *run) taskEnded(t *Task, err error) {
 	}
 }
 
-// coordinatorEnded restarts the tasks when too many checkpoints failed, as Flink does, and ends the job when it was taken over.
+// coordinatorEnded restarts the tasks when too many checkpoints failed, as Flink does, and ends the job when it was
+// taken over.
 func (r *run) coordinatorEnded(err error) {
 	switch {
 	case r.over:
@@ -129,8 +130,8 @@ func (r *run) failed(t *Task, err error) {
 	r.restart(t, te)
 }
 
-// restart ends what the failure ends and decides whether and when it starts again. t is the attempt that failed, nil when it was
-// no single one.
+// restart ends what the failure ends and decides whether and when it starts again. t is the attempt that failed, nil
+// when it was no single one.
 func (r *run) restart(t *Task, cause error) {
 	now := time.Now()
 	r.coord.AbortAll(cause)

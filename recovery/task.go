@@ -16,9 +16,10 @@ import (
 	"github.com/heapstate/heapstate/primary"
 )
 
-// Task is one attempt of one task of a job, as its task function sees it. It belongs to the goroutine that runs the function:
-// Attach, Restore, Advance, Checkpoint, Offset, Applied and the backend are for that goroutine alone, everything else may be called
-// from any. Its life is: heapbackend.For, register every state, Restore, then records and Advance until the source ends.
+// Task is one attempt of one task of a job, as its task function sees it. It belongs to the goroutine that runs the
+// function: Attach, Restore, Advance, Checkpoint, Offset, Applied and the backend are for that goroutine alone,
+// everything else may be called from any. Its life is: heapbackend.For, register every state, Restore, then records
+// and Advance until the source ends.
 type Task struct {
 	run      *run
 	index    int
@@ -107,8 +108,9 @@ func (t *Task) Attach(b heapbackend.AnyBackend) error {
 	return nil
 }
 
-// Position is what was last checkpointed as this task's position: nil when there is no checkpoint, or when the checkpoint
-// was taken with another parallelism, so that no single position is this task's (see Positions). The caller must not change it.
+// Position is what was last checkpointed as this task's position: nil when there is no checkpoint, or when the
+// checkpoint was taken with another parallelism, so that no single position is this task's (see Positions). The caller
+// must not change it.
 func (t *Task) Position() []byte {
 	for i := range t.old {
 		if ts := &t.old[i]; ts.Task == t.index && ts.Range == t.groups {
@@ -118,8 +120,8 @@ func (t *Task) Position() []byte {
 	return nil
 }
 
-// Positions are the positions of all tasks of the checkpoint, by their index at that time, for a source that has to share
-// them out anew; nil when there is no checkpoint. The caller must not change what is in it.
+// Positions are the positions of all tasks of the checkpoint, by their index at that time, for a source that has to
+// share them out anew; nil when there is no checkpoint. The caller must not change what is in it.
 func (t *Task) Positions() [][]byte {
 	var out [][]byte
 	for i := range t.old {
@@ -128,17 +130,19 @@ func (t *Task) Positions() [][]byte {
 	return out
 }
 
-// Offset is where to go on reading, for a task that uses Advance: the offset last given to Advance before the checkpoint, 0
-// when there is none, and after Advance what was given to it. When the parallelism was changed it is the lowest of the offsets of
-// the tasks that had this task's key groups, and Applied says which records some of the key groups hold already.
+// Offset is where to go on reading, for a task that uses Advance: the offset last given to Advance before the
+// checkpoint, 0 when there is none, and after Advance what was given to it. When the parallelism was changed it is the
+// lowest of the offsets of the tasks that had this task's key groups, and Applied says which records some of the key
+// groups hold already.
 //
-// Positions given to Checkpoint are not offsets. A task restored from such a checkpoint has Position and Positions, its Offset is 0
-// and means nothing, and its first Advance ends the job with ErrPosition.
+// Positions given to Checkpoint are not offsets. A task restored from such a checkpoint has Position and Positions,
+// its Offset is 0 and means nothing, and its first Advance ends the job with ErrPosition.
 func (t *Task) Offset() int64 { return t.position.next }
 
-// Applied reports whether the record at an offset is in the state of a key group already, or whether the key group is not the
-// task's at all. A task that reads a log shared by all tasks, keeps the records of its own key groups and asks Applied for
-// each of them stays exactly right when the parallelism changes. It costs two compares when the parallelism did not change.
+// Applied reports whether the record at an offset is in the state of a key group already, or whether the key group is
+// not the task's at all. A task that reads a log shared by all tasks, keeps the records of its own key groups and asks
+// Applied for each of them stays exactly right when the parallelism changes. It costs two compares when the
+// parallelism did not change.
 func (t *Task) Applied(group int, offset int64) bool {
 	if offset < t.start.next || !t.groups.Contains(group) {
 		return true
@@ -146,11 +150,12 @@ func (t *Task) Applied(group int, offset int64) bool {
 	return len(t.start.floors) > 0 && offset < t.start.of(group)
 }
 
-// Restore fills the backend from the checkpoint the job is at, and must be called once, after every state was registered and
-// before the first record. Its report says where every key group came from; a job without a checkpoint reports all of them empty.
+// Restore fills the backend from the checkpoint the job is at, and must be called once, after every state was
+// registered and before the first record. Its report says where every key group came from; a job without a checkpoint
+// reports all of them empty.
 //
-// Errors: ErrNoBackend, ErrRestored, [RestoreError], [MismatchError], those of the backend (a state whose type was changed),
-// and ctx's. After an error the task function should return it; the job decides what happens next.
+// Errors: ErrNoBackend, ErrRestored, [RestoreError], [MismatchError], those of the backend (a state whose type was
+// changed), and ctx's. After an error the task function should return it; the job decides what happens next.
 func (t *Task) Restore(ctx context.Context) (*Report, error) {
 	switch {
 	case t.backend == nil:
@@ -180,8 +185,8 @@ func (t *Task) Restore(ctx context.Context) (*Report, error) {
 	return report, nil
 }
 
-// keepRestored tells the keeper which copies are still of use, unless the attempt has ended: the keeper may be another's now, which
-// may have restored a newer checkpoint.
+// keepRestored tells the keeper which copies are still of use, unless the attempt has ended: the keeper may be
+// another's now, which may have restored a newer checkpoint.
 func (t *Task) keepRestored() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -225,9 +230,9 @@ func (t *Task) restore(ctx context.Context) (*Report, error) {
 	})
 }
 
-// Due returns the oldest checkpoint the task has been asked for and has not captured. For engines that send barriers: a source
-// task that sees one due captures it with Checkpoint and sends a barrier with its id along; the others capture when the
-// barrier has arrived on all their inputs.
+// Due returns the oldest checkpoint the task has been asked for and has not captured. For engines that send barriers:
+// a source task that sees one due captures it with Checkpoint and sends a barrier with its id along; the others
+// capture when the barrier has arrived on all their inputs.
 func (t *Task) Due() (id uint64, ok bool) {
 	if t.signal.Load() == 0 {
 		return 0, false
@@ -240,17 +245,18 @@ func (t *Task) Due() (id uint64, ok bool) {
 	return t.due[0].id, true
 }
 
-// DueC returns a channel that receives when a checkpoint becomes due, for tasks that wait for records in a select. A token
-// may be stale: ask Due.
+// DueC returns a channel that receives when a checkpoint becomes due, for tasks that wait for records in a select. A
+// token may be stale: ask Due.
 func (t *Task) DueC() <-chan struct{} { return t.dueC }
 
-// Advance says that the state holds every record below offset, and nothing else: offset is that of the next record. Call it
-// after each record, between records. When a checkpoint is due it is captured here, in microseconds, with offset as the position,
-// and written in the background; when none is due Advance is an atomic load.
+// Advance says that the state holds every record below offset, and nothing else: offset is that of the next record.
+// Call it after each record, between records. When a checkpoint is due it is captured here, in microseconds, with
+// offset as the position, and written in the background; when none is due Advance is an atomic load.
 //
-// It returns an error when the attempt is over, and the task function has to return: ctx's cause, ErrZombie, ErrStopped. A stop with
-// a savepoint ends the task here, right after the capture, so that no record is processed that a start from the savepoint would
-// process again. Other errors: ErrNoBackend, ErrNotRestored, ErrPosition, and those of Backend.Capture.
+// It returns an error when the attempt is over, and the task function has to return: ctx's cause, ErrZombie,
+// ErrStopped. A stop with a savepoint ends the task here, right after the capture, so that no record is processed that
+// a start from the savepoint would process again. Other errors: ErrNoBackend, ErrNotRestored, ErrPosition, and those
+// of Backend.Capture.
 func (t *Task) Advance(ctx context.Context, offset int64) error {
 	t.position.next = offset
 	if t.signal.Load() == 0 {
@@ -291,11 +297,12 @@ func (t *Task) advanceDue(ctx context.Context) error {
 	}
 }
 
-// Checkpoint captures the state for the checkpoint id, with the engine's own position, and returns at once; the copies are
-// written in the background. For engines that align barriers; others call Advance. position is opaque and kept as it is.
+// Checkpoint captures the state for the checkpoint id, with the engine's own position, and returns at once; the copies
+// are written in the background. For engines that align barriers; others call Advance. position is opaque and kept as
+// it is.
 //
-// A checkpoint that is over, or already captured, is no error: its barrier came late. One that this task has not been told of
-// yet is captured: its barrier was faster. Errors: as for Advance.
+// A checkpoint that is over, or already captured, is no error: its barrier came late. One that this task has not been
+// told of yet is captured: its barrier was faster. Errors: as for Advance.
 func (t *Task) Checkpoint(ctx context.Context, id uint64, position []byte) error {
 	if err := t.ready(); err != nil {
 		return err

@@ -79,7 +79,8 @@ func counted(t *testing.T, args ...string) (string, *report, outcome) {
 	return string(words), &r, o
 }
 
-// corpus makes a directory of files with random words, with what is skipped among them, and returns it with the lines a count of it has.
+// corpus makes a directory of files with random words, with what is skipped among them, and returns it with the lines
+// a count of it has.
 func corpus(t *testing.T, size int) (dir, want string) {
 	t.Helper()
 	dir = t.TempDir()

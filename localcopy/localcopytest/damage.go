@@ -13,8 +13,8 @@ import (
 type Place struct {
 	// Reopen opens the format on the place as a new process would: with nothing kept in memory.
 	Reopen func() localcopy.Format
-	// Damage spoils all that is stored in the place now, as a power loss does to what was not synced: the names stay, what
-	// they stand for is shorter than it was, or empty.
+	// Damage spoils all that is stored in the place now, as a power loss does to what was not synced: the names stay,
+	// what they stand for is shorter than it was, or empty.
 	Damage func()
 }
 

@@ -8,7 +8,8 @@
 //	}
 //
 // [TestFormat] is for every format; [TestReopen] and [TestDamage] are for those whose copies outlive the process. All
-// build real backends, capture them, and compare what is loaded with a plain map. The subtests are named for the rule they check.
+// build real backends, capture them, and compare what is loaded with a plain map. The subtests are named for the rule
+// they check.
 //
 // # Concurrency
 //

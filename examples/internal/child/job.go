@@ -17,7 +17,8 @@ const (
 	restartDelay = 5 * time.Millisecond
 	// tolerable is how many checkpoints may fail in a row.
 	tolerable = 2
-	// stopTries is how often a stop is tried, and stopDelay the time between: a failure that comes in between makes it fail.
+	// stopTries is how often a stop is tried, and stopDelay the time between: a failure that comes in between makes it
+	// fail.
 	stopTries = 50
 	stopDelay = 20 * time.Millisecond
 )
@@ -66,8 +67,8 @@ func (c *Child) job(ctx context.Context, p *Program, store primary.Store) (*reco
 	if err != nil {
 		return nil, err
 	}
-	// A job that goes on from a savepoint has another name. Under the same one it would go on from a periodic checkpoint that
-	// was under way beside the savepoint and completed after it.
+	// A job that goes on from a savepoint has another name. Under the same one it would go on from a periodic
+	// checkpoint that was under way beside the savepoint and completed after it.
 	var from *primary.Manifest
 	if c.Start.Savepoint > 0 {
 		if from, err = primary.LoadSavepoint(ctx, store, nameAfter(p.Name, c.Start.Stops-1), c.Start.Savepoint); err != nil {
@@ -111,9 +112,9 @@ func nameAfter(name string, stops int) string {
 	return fmt.Sprintf("%s-%d", name, stops)
 }
 
-// stopOnDemand stops the job with a savepoint when the supervisor says so, and
-// returns the savepoint; 0 when the job has ended first, an error when it cannot be stopped. A stop that has begun is never given up
-// because the job ends: that is what it looks like when it succeeds.
+// stopOnDemand stops the job with a savepoint when the supervisor says so, and returns the savepoint; 0 when the job
+// has ended first, an error when it cannot be stopped. A stop that has begun is never given up because the job ends:
+// that is what it looks like when it succeeds.
 func (c *Child) stopOnDemand(ctx, ended context.Context, job *recovery.Job) (uint64, error) {
 	select {
 	case <-ended.Done():

@@ -140,8 +140,8 @@ func (d *tidyDeriver) needs(k tidyKey, seen map[tidyKey]bool) bool {
 	return false
 }
 
-// refersToItself is recursive for types whose parts are their own business, too. open are the types it is in, true while
-// they are followed.
+// refersToItself is recursive for types whose parts are their own business, too. open are the types it is in, true
+// while they are followed.
 func refersToItself(rt reflect.Type, open map[reflect.Type]bool) bool {
 	if following, ok := open[rt]; ok {
 		return following

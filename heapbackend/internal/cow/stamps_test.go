@@ -63,7 +63,8 @@ func equalStamps(t *rapid.T, f *Frozen[uint64, fat], want map[uint64]int64, hash
 	require.Equal(t, want, got)
 }
 
-// TestALookTakesNoLongerInALargerTable counts what a cursor passes on its way: so many steps meet about as many entries.
+// TestALookTakesNoLongerInALargerTable counts what a cursor passes on its way: so many steps meet about as many
+// entries.
 func TestALookTakesNoLongerInALargerTable(t *testing.T) {
 	for _, n := range []uint64{100, 10_000, 300_000} {
 		m := &machine{hash: mix}

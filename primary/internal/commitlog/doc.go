@@ -1,5 +1,5 @@
-// Package commitlog is the commit log of a job: which checkpoints there are, and who may make the next one. It holds the
-// manifests without knowing what is in them.
+// Package commitlog is the commit log of a job: which checkpoints there are, and who may make the next one. It holds
+// the manifests without knowing what is in them.
 //
 // # Two rows
 //
@@ -38,15 +38,15 @@
 // newest record decides: if it lists our slot as live, we committed before we were replaced. If that record is our own
 // seal, it counts only as long as what it seals is there, as above.
 //
-// Who opens the log learns k from List, which may miss what is created or deleted during the listing. A k that is not the
-// newest is found out as above when k+1 is created, unless k is itself a dead record in a hole and the listings before and
-// after both miss the newest record: for that it must be replaced and retired during each of the two.
+// Who opens the log learns k from List, which may miss what is created or deleted during the listing. A k that is not
+// the newest is found out as above when k+1 is created, unless k is itself a dead record in a hole and the listings
+// before and after both miss the newest record: for that it must be replaced and retired during each of the two.
 //
 // # No single file can lose the newest commit
 //
-// A copy is created only after its record was, and only when the record counts; a record's slot never holds anything else.
-// So where a record is missing, damaged, another job's or in another slot's place, its copy says what it said, and the
-// highest slot of either row is the newest. What a single file can do:
+// A copy is created only after its record was, and only when the record counts; a record's slot never holds anything
+// else. So where a record is missing, damaged, another job's or in another slot's place, its copy says what it said,
+// and the highest slot of either row is the newest. What a single file can do:
 //
 //   - a record lost, cut, overwritten, replaced by an older one or by another job's: its copy is read;
 //   - a copy likewise: it is not read while its record is good;
@@ -54,12 +54,13 @@
 //   - the origin lost: nothing needs it while there are records; the next start makes it anew;
 //   - a kill between record and copy: the record counts; the next start's claim holds what it held, and is written twice.
 //
-// Where the newest record and its copy are damaged, who goes back to an older one takes none that is before a hole: those
-// are dead, and may be of somebody who slept and never counted.
+// Where the newest record and its copy are damaged, who goes back to an older one takes none that is before a hole:
+// those are dead, and may be of somebody who slept and never counted.
 //
-// Where all records and copies are gone, the origin, or any object of a checkpoint, proves that there was a log: ErrLogLost.
-// An object's name has the epoch of the coordinator that asked for it, the slot of a claim: objects of an epoch after
-// the newest slot prove that newer records are gone: ErrLogLost too. The opener decides both, before it changes anything.
+// Where all records and copies are gone, the origin, or any object of a checkpoint, proves that there was a log:
+// ErrLogLost. An object's name has the epoch of the coordinator that asked for it, the slot of a claim: objects of an
+// epoch after the newest slot prove that newer records are gone: ErrLogLost too. The opener decides both, before it
+// changes anything.
 //
 // An empty listing alone proves nothing, since all records may be replaced while it is made: a log with an origin is
 // listed again.

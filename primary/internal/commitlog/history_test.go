@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// history is a world of coordinators that do not know of each other. At any call of the store another may take its turn,
-// so that each sleeps anywhere in what it does, for as long as the others need to claim, commit and retire.
+// history is a world of coordinators that do not know of each other. At any call of the store another may take its
+// turn, so that each sleeps anywhere in what it does, for as long as the others need to claim, commit and retire.
 type history struct {
 	rnd      *rand.Rand
 	objects  map[string][]byte
@@ -109,8 +109,8 @@ func (h *history) Exists(_ context.Context, name string) (bool, error) {
 	return ok || name == OriginName(testJob) && h.takeover > 0, nil
 }
 
-// wholeKey marks the context of who opens the log. Its listings are of one moment: that the newest record is replaced and
-// retired during each of them, while a dead one lies in a hole, is what the log leaves open.
+// wholeKey marks the context of who opens the log. Its listings are of one moment: that the newest record is replaced
+// and retired during each of them, while a dead one lies in a hole, is what the log leaves open.
 type wholeKey struct{}
 
 func (h *history) List(ctx context.Context, prefix string) iter.Seq2[string, error] {

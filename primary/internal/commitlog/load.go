@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// looks is how often a log is read anew because it changed under the reader, and sameLooks how often it may look exactly
-// the same and lack what it counts before that is believed.
+// looks is how often a log is read anew because it changed under the reader, and sameLooks how often it may look
+// exactly the same and lack what it counts before that is believed.
 const (
 	looks     = 100
 	sameLooks = 3
@@ -182,8 +182,8 @@ func (r *Record) entry(slot uint64) Entry {
 	return Entry{}
 }
 
-// ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, unless the copy alone
-// can say more: ErrNotExist only if neither is there, and damage only if the copy did not fail to answer.
+// ReadRecord reads the record in a slot, from its copy if it must. The error is that of the record, unless the copy
+// alone can say more: ErrNotExist only if neither is there, and damage only if the copy did not fail to answer.
 func ReadRecord(ctx context.Context, store Store, job string, slot uint64) (*Record, error) {
 	r, _, err := readEither(ctx, store, job, slot)
 	return r, err

@@ -108,8 +108,8 @@ func (l *Log) Copy(ctx context.Context, r *Record) error {
 	return nil
 }
 
-// compare finds out who has the slot we were refused: it may be ourselves, when the store repeated a request whose answer
-// was lost.
+// compare finds out who has the slot we were refused: it may be ourselves, when the store repeated a request whose
+// answer was lost.
 func (l *Log) compare(ctx context.Context, r *Record, b []byte) (Verdict, error) {
 	got, err := l.store.Read(ctx, RecordName(l.job, r.Slot), Magic)
 	switch {
@@ -124,8 +124,8 @@ func (l *Log) compare(ctx context.Context, r *Record, b []byte) (Verdict, error)
 }
 
 // taken says that a slot to be ours holds something else. If nobody can read that, it may be our record with a bit
-// flipped: what it was will not be known, and nothing can follow it. Nor can anything follow a record of ours that we do
-// not know, and it may count the same objects.
+// flipped: what it was will not be known, and nothing can follow it. Nor can anything follow a record of ours that we
+// do not know, and it may count the same objects.
 func (l *Log) taken(slot uint64, got []byte, err error) (Verdict, error) {
 	var r *Record
 	if err == nil {
@@ -177,9 +177,9 @@ func (l *Log) judge(ctx context.Context, r *Record) (Verdict, error) {
 	return Committed, nil
 }
 
-// follows makes sure that a slot just created is in no hole: the one before it is still there. That is a record of ours,
-// except before the claim, which may follow what is left of a lost record. A copy alone proves little, for its writer may
-// have slept between record and copy; so the log was listed too.
+// follows makes sure that a slot just created is in no hole: the one before it is still there. That is a record of
+// ours, except before the claim, which may follow what is left of a lost record. A copy alone proves little, for its
+// writer may have slept between record and copy; so the log was listed too.
 func (l *Log) follows(ctx context.Context, slot uint64) error {
 	if slot == 1 {
 		return nil

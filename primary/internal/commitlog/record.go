@@ -29,9 +29,9 @@ import (
 //
 // Version 1 ends with the manifest, and its live is an array of slots.
 //
-// The newest record says what counts: itself, if it is a checkpoint or a savepoint, and its live list. Everything else in
-// the log is dead, whatever it says, and may be deleted at any time. A claim holds all that is live, so that nothing
-// before it is needed. A savepoint is live only until its manifest has been copied beside its objects.
+// The newest record says what counts: itself, if it is a checkpoint or a savepoint, and its live list. Everything else
+// in the log is dead, whatever it says, and may be deleted at any time. A claim holds all that is live, so that
+// nothing before it is needed. A savepoint is live only until its manifest has been copied beside its objects.
 type Record struct {
 	Kind        Kind
 	Job         string
@@ -128,8 +128,8 @@ func (r *Record) Append(dst []byte) []byte {
 	})
 }
 
-// Decode reads what Append wrote, or what version 1 did, and checks it. Nothing in the result aliases b. It takes memory in
-// proportion to len(b), whatever b says. The error is a *DamageError, or wraps ErrVersion.
+// Decode reads what Append wrote, or what version 1 did, and checks it. Nothing in the result aliases b. It takes
+// memory in proportion to len(b), whatever b says. The error is a *DamageError, or wraps ErrVersion.
 func Decode(name string, b []byte) (*Record, error) {
 	body, version, err := frame.Open(b, Magic, Version)
 	var damage *frame.DamageError
@@ -177,8 +177,8 @@ func (r *Record) read(rd *wire.Reader, version uint32) {
 	}
 }
 
-// readList reads an array of what takes a byte each if single, else three at the least: memory taken for it is bounded by
-// the bytes present.
+// readList reads an array of what takes a byte each if single, else three at the least: memory taken for it is bounded
+// by the bytes present.
 func readList[E any](rd *wire.Reader, single bool, read func(*E, *wire.Reader, bool)) []E {
 	size := 3
 	if single {

@@ -20,7 +20,8 @@ const testJob = "orders"
 
 var testClaim = uuid.MustParse("0f2d5f51-2c4e-4f6a-9a51-0123456789ab")
 
-// golden are never changed, only added to. The first four are those of version 1, where every holder is the slot itself.
+// golden are never changed, only added to. The first four are those of version 1, where every holder is the slot
+// itself.
 func golden() map[string]*Record {
 	m := []byte("a manifest")
 	return map[string]*Record{

@@ -1,5 +1,5 @@
-// Package frame keeps a small msgpack value on its own: the header of an object, a manifest, a record of the commit log.
-// Numbers are little-endian.
+// Package frame keeps a small msgpack value on its own: the header of an object, a manifest, a record of the commit
+// log. Numbers are little-endian.
 //
 //	 0        8          12        20              20+n        24+n
 //	+--------+----------+---------+---------------+-----------+

@@ -48,9 +48,9 @@ const half = 50
 // errNotRescaled: the run is over and the parallelism has not changed.
 var errNotRescaled = errors.New("the number of tasks did not change")
 
-// Run runs the queries with the given numbers, in that order, and verifies each. After a difference it
-// goes on with the next query; any other failure ends it. The error says which queries failed, and matches ErrDiffers if
-// results differ.
+// Run runs the queries with the given numbers, in that order, and verifies each. After a difference it goes on with
+// the next query; any other failure ends it. The error says which queries failed, and matches ErrDiffers if results
+// differ.
 func Run[E any](ctx context.Context, p *query.Program[E], numbers []int, cfg Config) error {
 	var failed []error
 	var rows []row

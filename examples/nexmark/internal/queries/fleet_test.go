@@ -74,7 +74,8 @@ func (f *fleet) advance(watermark, processing int64) {
 	}
 }
 
-// feed gives the first n events to the tasks, and tells them now and then what time it is: as late as what is still to come allows.
+// feed gives the first n events to the tasks, and tells them now and then what time it is: as late as what is still to
+// come allows.
 func (f *fleet) feed(rng *rand.Rand, events []event.Event, n int) {
 	watermarks, processings := make([]int64, len(events)+1), make([]int64, len(events)+1)
 	watermarks[len(events)], processings[len(events)] = math.MaxInt64, math.MaxInt64
@@ -138,7 +139,8 @@ func stage(b *backend, s *heapbackend.Snapshot, group int, bytes bool) (*heapbac
 	return b.StageBlock(s.Schema(), group, block)
 }
 
-// plan is on how many tasks a query runs, one part of the input after the other, and how the state comes from one to the next.
+// plan is on how many tasks a query runs, one part of the input after the other, and how the state comes from one to
+// the next.
 type plan struct {
 	tasks []int
 	bytes bool
