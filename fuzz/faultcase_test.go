@@ -306,7 +306,9 @@ func (w *world) judgeRefusal(err error, want wanted) {
 		w.fault("damage is taken for a format that is too new: %v", err)
 	}
 	home := w.root() + w.job
-	if !slices.ContainsFunc(w.blows, func(b blow) bool { return b.within(home+"/log") || b.within(home+"/objects") }) {
+	if !slices.ContainsFunc(w.blows, func(b blow) bool {
+		return b.within(home+"/log") || b.within(home+"/objects") || b.addsACopy(home)
+	}) {
 		w.fault("damage to what no start needs stops one: %v", err)
 	}
 	if !w.stepBack || len(w.blows) > 1 || want.newest == nil {
@@ -319,6 +321,20 @@ func (w *world) judgeRefusal(err error, want wanted) {
 	if b.ofOneFile() && b.kind != foreignKind && b.within(home+"/log") && !b.ofNewest(home+"/log/", want) {
 		w.fault("the newest checkpoint does not need %s, and StepBack does not pass it: %v", b.name, err)
 	}
+}
+
+// addsACopy tells whether a damage put a copy of a log record where there was neither record nor copy: what it says may
+// have been in the place of a newer commit.
+func (b blow) addsACopy(home string) bool {
+	for name := range b.instead {
+		slot, ok := strings.CutPrefix(name, home+"/log-copy/")
+		_, copied := b.before[name]
+		_, record := b.before[home+"/log/"+slot]
+		if ok && !copied && !record {
+			return true
+		}
+	}
+	return false
 }
 
 // within tells whether a damage is to something in a directory, or to all of it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/heapstate/heapstate/heapbackend"
 	"github.com/heapstate/heapstate/keygroups"
+	"github.com/heapstate/heapstate/primary"
 	"github.com/heapstate/heapstate/recovery"
 )
 
@@ -196,6 +197,8 @@ func (w *truth) reported(r recovery.CheckpointReport) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
+	case errors.Is(r.Err, primary.ErrUncertain): // whoever acts on that waits for the next restore
+		return
 	case r.Err != nil:
 		w.aborted[r.Checkpoint] = true
 		return
