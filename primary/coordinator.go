@@ -161,7 +161,8 @@ func openCoordinator(ctx context.Context, cfg CoordinatorConfig) (*Coordinator, 
 // what took one of its two files may take the other.
 func (c *Coordinator) logFaults(view *logView) {
 	log := func(level slog.Level, msg string, fault commitlog.Fault) {
-		c.cfg.Logger.Log(context.Background(), level, msg, "job", c.cfg.Job, "record", commitlog.RecordName(c.cfg.Job, fault.Holder),
+		c.cfg.Logger.Log(context.Background(), level, msg, "job", c.cfg.Job,
+			"record", commitlog.RecordName(c.cfg.Job, fault.Holder),
 			"copy", commitlog.CopyName(c.cfg.Job, fault.Holder), "cause", fault.Err)
 	}
 	for _, fault := range view.Faults {
@@ -217,7 +218,8 @@ func (c *Coordinator) claim(ctx context.Context, view *logView, inv *inventory) 
 	}
 	c.copyRecord(ctx, rec)
 	if !inv.origin {
-		if err := createObject(ctx, c.cfg.Store, commitlog.OriginName(c.cfg.Job), rec.Append(nil)); err != nil && !errors.Is(err, ErrExist) {
+		err := createObject(ctx, c.cfg.Store, commitlog.OriginName(c.cfg.Job), rec.Append(nil))
+		if err != nil && !errors.Is(err, ErrExist) {
 			c.cfg.Logger.Warn("origin of the commit log not written", "job", c.cfg.Job, "cause", err)
 		}
 	}

@@ -193,7 +193,7 @@ func (c *Coordinator) cleanBatch(ctx context.Context, store BatchDeleter, slots 
 		switch {
 		case err == nil:
 			c.deletedAll(ctx, n, nil, nil)
-		case ctx.Err() != nil: // it does not answer: no other call for now
+		case ctx.Err() != nil: // it does not answer: the next pass tries again
 			c.deletedAll(ctx, 0, slices.Concat(some, left), err)
 			left = nil
 		default:

@@ -122,7 +122,8 @@ func (c *Coordinator) nextCommit() (*commit, error) {
 // entry is what the commit puts into the log.
 func (next *commit) entry() commitlog.Entry {
 	r := next.record
-	return commitlog.Entry{Ref: commitlog.Ref{Slot: r.Slot, Holder: r.Slot}, Epoch: r.Epoch, Kind: r.Kind, Manifest: r.Manifest}
+	ref := commitlog.Ref{Slot: r.Slot, Holder: r.Slot}
+	return commitlog.Entry{Ref: ref, Epoch: r.Epoch, Kind: r.Kind, Manifest: r.Manifest}
 }
 
 // liveLocked returns where the newest n retained checkpoints are and the

@@ -208,7 +208,8 @@ func decodeEntry(job string, highest uint64, e commitlog.Entry) (*Manifest, erro
 		return nil, fmt.Errorf("primary: log record %s: %w", name, err)
 	case err != nil:
 		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: "manifest in a log record", Err: err}
-	case m.Job != job || m.Sequence != e.Slot || m.Savepoint != (e.Kind == commitlog.Savepoint) || m.Checkpoint > highest:
+	case m.Job != job || m.Sequence != e.Slot || m.Checkpoint > highest,
+		m.Savepoint != (e.Kind == commitlog.Savepoint):
 		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: "manifest does not belong to its log record"}
 	}
 	return m, nil

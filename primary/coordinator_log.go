@@ -72,9 +72,12 @@ func logError(job string, err error) error {
 	var foreign *commitlog.ForeignError
 	switch {
 	case errors.As(err, &foreign):
-		return &MismatchError{What: "job", Stored: fmt.Sprintf("%q in %s", foreign.Job, foreign.Name), Given: fmt.Sprintf("%q", job)}
+		stored := fmt.Sprintf("%q in %s", foreign.Job, foreign.Name)
+		return &MismatchError{What: "job", Stored: stored, Given: fmt.Sprintf("%q", job)}
 	case errors.As(err, &damage):
-		return &CorruptError{Object: damage.Name, Group: NoGroup, Offset: damage.Offset, Reason: damage.Reason, Err: damage.Err}
+		return &CorruptError{
+			Object: damage.Name, Group: NoGroup, Offset: damage.Offset, Reason: damage.Reason, Err: damage.Err,
+		}
 	case errors.Is(err, ErrLogLost):
 		return &LogLostError{Job: job, Found: []string{commitlog.OriginName(job)}}
 	}

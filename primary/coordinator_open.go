@@ -102,7 +102,8 @@ func (cfg *CoordinatorConfig) fit(live []entry) error {
 			cfg.Seed = e.manifest.Seed
 		}
 		if e.manifest.Seed != cfg.Seed {
-			return &MismatchError{What: "seed", Stored: fmt.Sprintf("%#x", e.manifest.Seed), Given: fmt.Sprintf("%#x", cfg.Seed)}
+			stored := fmt.Sprintf("%#x", e.manifest.Seed)
+			return &MismatchError{What: "seed", Stored: stored, Given: fmt.Sprintf("%#x", cfg.Seed)}
 		}
 	}
 	for cfg.Seed == 0 {
@@ -121,7 +122,8 @@ func (cfg *CoordinatorConfig) fitOperators(m *Manifest) error {
 		name := m.Operators[i].Name
 		has := slices.ContainsFunc(cfg.Tasks, func(t TaskPlan) bool { return t.Operator == name })
 		if !has && !slices.Contains(cfg.DropOperators, name) {
-			return &MismatchError{What: "operator", Stored: strconv.Quote(name), Given: "no task of it, nor its name in DropOperators"}
+			given := "no task of it, nor its name in DropOperators"
+			return &MismatchError{What: "operator", Stored: strconv.Quote(name), Given: given}
 		}
 	}
 	return nil
@@ -144,7 +146,8 @@ func (c *Coordinator) adopt(inv *inventory, view *logView) {
 		c.lastSuccess = max(c.lastSuccess, e.manifest.Checkpoint)
 		if gone := inv.missing(e.manifest); gone != "" {
 			whole = false
-			c.cfg.Logger.Error("checkpoint lacks an object", "job", c.cfg.Job, "checkpoint", e.manifest.Checkpoint, "object", gone)
+			c.cfg.Logger.Error("checkpoint lacks an object",
+				"job", c.cfg.Job, "checkpoint", e.manifest.Checkpoint, "object", gone)
 		}
 	}
 	c.lastID = max(c.lastID, inv.highest)

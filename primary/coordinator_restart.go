@@ -48,7 +48,9 @@ func (c *Coordinator) Hasten() {
 }
 
 // call calls the store on the committer's behalf, for no longer than Timeout, or until Hasten.
-func (c *Coordinator) call(ctx context.Context, f func(context.Context) (commitlog.Verdict, error)) (commitlog.Verdict, error) {
+func (c *Coordinator) call(
+	ctx context.Context, f func(context.Context) (commitlog.Verdict, error),
+) (commitlog.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	c.mu.Lock()

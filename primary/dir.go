@@ -188,7 +188,8 @@ func (d *Dir) fault(op, name string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, vfs.ErrNotRegular) && !d.isDir(name):
-		return &CorruptError{Object: name, Group: NoGroup, Reason: "a link, a pipe or a device is in the object's place", Err: err}
+		reason := "a link, a pipe or a device is in the object's place"
+		return &CorruptError{Object: name, Group: NoGroup, Reason: reason, Err: err}
 	case missing(err):
 		return fmt.Errorf("%w: %s", ErrNotExist, name)
 	}

@@ -42,7 +42,8 @@ func readFrame(ctx context.Context, store Store, name, magic string) ([]byte, er
 		return nil, fmt.Errorf("primary: read %s: %w", name, err)
 	}
 	if size < 0 || size > maxFrame {
-		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: fmt.Sprintf("object has %d bytes, limit %d", size, maxFrame)}
+		reason := fmt.Sprintf("object has %d bytes, limit %d", size, maxFrame)
+		return nil, &CorruptError{Object: name, Group: NoGroup, Reason: reason}
 	}
 	if size > readWhole {
 		head := make([]byte, frame.Head)

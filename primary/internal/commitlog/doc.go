@@ -20,19 +20,19 @@
 //
 // # Nobody who has been replaced can commit
 //
-//   - Let a coordinator's last slot be k. Whoever replaced it saw k as the newest slot and created k+1, so creating k+1
-//     fails: the slot is taken.
-//   - Unless k+1 has been deleted since. Slots are deleted in ascending order, each, record and copy, after both
-//     of all below it, and never by us before we have created k+1. So if what we wrote in k is still there after
-//     k+1 was created, k+1 had never been deleted, and nobody else ever had it. This asks nothing of List. (A copy
-//     proves nothing of the kind: one who slept between record and copy creates it after both were deleted. Nor does
-//     any record in k: another who slept may have created one there, in the same hole. It must be ours.)
-//   - k has gone: then somebody retired it, and our record is in a hole. It is dead for every reader, and whether it ever
-//     counted is not known and does not matter, as long as nothing is deleted in the belief that it did not.
-//   - What is in k cannot be read: it was damaged. Who replaced us may have passed it over, and then it stays while those
-//     after it go, so that it proves nothing: the log is listed. This is why the record is read, and not only looked for.
-//     What follows it in its file is not read: a record of which both copies grew, and that was passed over, would still
-//     be taken for ours.
+//   - Let a coordinator's last slot be k. Whoever replaced it saw k as the newest slot and created k+1, so creating
+//     k+1 fails: the slot is taken.
+//   - Unless k+1 has been deleted since. Slots are deleted in ascending order, each, record and copy, after both of
+//     all below it, and never by us before we have created k+1. So if what we wrote in k is still there after k+1 was
+//     created, k+1 had never been deleted, and nobody else ever had it. This asks nothing of List. (A copy proves
+//     nothing of the kind: one who slept between record and copy creates it after both were deleted. Nor does any
+//     record in k: another who slept may have created one there, in the same hole. It must be ours.)
+//   - k has gone: then somebody retired it, and our record is in a hole. It is dead for every reader, and whether it
+//     ever counted is not known and does not matter, as long as nothing is deleted in the belief that it did not.
+//   - What is in k cannot be read: it was damaged. Who replaced us may have passed it over, and then it stays while
+//     those after it go, so that it proves nothing: the log is listed. This is why the record is read, and not only
+//     looked for. What follows it in its file is not read: a record of which both copies grew, and that was passed
+//     over, would still be taken for ours.
 //
 // After a claim, and where the answer to a creation was lost, the log is listed as well. If there is a newer slot, the
 // newest record decides: if it lists our slot as live, we committed before we were replaced. If that record is our own
@@ -52,7 +52,8 @@
 //   - a copy likewise: it is not read while its record is good;
 //   - a dead record or copy put back: it is below what the newest record needs, and dead;
 //   - the origin lost: nothing needs it while there are records; the next start makes it anew;
-//   - a kill between record and copy: the record counts; the next start's claim holds what it held, and is written twice.
+//   - a kill between record and copy: the record counts; the next start's claim holds what it held, and is written
+//     twice.
 //
 // Where the newest record and its copy are damaged, who goes back to an older one takes none that is before a hole:
 // those are dead, and may be of somebody who slept and never counted.

@@ -135,7 +135,8 @@ func (l *loader) fault(ref Ref, err error) error {
 	case errors.Is(err, ErrNotExist) && !l.final:
 		return errMoved
 	case errors.Is(err, ErrNotExist):
-		err = &DamageError{Name: RecordName(l.job, ref.Holder), Reason: "log record that counts is missing, and its copy too", Err: err}
+		reason := "log record that counts is missing, and its copy too"
+		err = &DamageError{Name: RecordName(l.job, ref.Holder), Reason: reason, Err: err}
 	default:
 		return err
 	}
@@ -164,7 +165,8 @@ func (l *loader) entry(ctx context.Context, ref Ref, holders map[uint64]*Record)
 	}
 	e := holder.entry(ref.Slot)
 	if len(e.Manifest) == 0 {
-		return e, &DamageError{Name: RecordName(l.job, ref.Holder), Reason: fmt.Sprintf("nothing was committed in slot %d", ref.Slot)}
+		reason := fmt.Sprintf("nothing was committed in slot %d", ref.Slot)
+		return e, &DamageError{Name: RecordName(l.job, ref.Holder), Reason: reason}
 	}
 	return e, nil
 }

@@ -134,9 +134,11 @@ func (l *Log) taken(slot uint64, got []byte, err error) (Verdict, error) {
 	switch {
 	case l.newest == nil: // a claim: whoever opens the log anew reads what is there
 	case isDamage(err):
-		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by what cannot be read: %w", ErrFenced, slot, err)
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by what cannot be read: %w",
+			ErrFenced, slot, err)
 	case err == nil && r.Claim == l.claim: // which the store had said was not there
-		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by an earlier try of ours, which came late", ErrFenced, slot)
+		return Doubt, fmt.Errorf("%w: slot %d of the commit log is taken by an earlier try of ours, which came late",
+			ErrFenced, slot)
 	}
 	return Refused, fmt.Errorf("%w: slot %d of the commit log is another's", ErrFenced, slot)
 }
@@ -215,7 +217,8 @@ func (l *Log) followsDamage(ctx context.Context, slot uint64) error {
 		case listErr != nil:
 			return listErr
 		case newest != slot:
-			return fmt.Errorf("%w: slot %d of the commit log is damaged, and the newest is %d", ErrFenced, slot-1, newest)
+			return fmt.Errorf("%w: slot %d of the commit log is damaged, and the newest is %d",
+				ErrFenced, slot-1, newest)
 		}
 	}
 	switch {

@@ -19,10 +19,10 @@ import (
 //	slot      uint    the number in the object's name, from 1
 //	epoch     uint    the slot at which the coordinator that wrote it claimed the log
 //	claim     bin 16  a uuid that this coordinator alone has
-//	highest   uint    no greater checkpoint id had been given when the commit it is part of began: ids given since may be
-//	                  greater, and are in the names of whatever was stored for them
-//	live      array   of all earlier slots those that still count, ascending, each an array of 2 uints: the slot, and the
-//	                  slot of the record that holds what was committed there
+//	highest   uint    no greater checkpoint id had been given when the commit it is part of began: ids given since may
+//	                  be greater, and are in the names of whatever was stored for them
+//	live      array   of all earlier slots those that still count, ascending, each an array of 2 uints: the slot, and
+//	                  the slot of the record that holds what was committed there
 //	manifest  bin     a whole manifest, frame and all, plain or compressed; empty in a claim
 //	skipped   array   ascending slots that could not be read and were passed over
 //	held      array   in a claim: what was committed in live slots, each an array of 4: slot, epoch, kind, manifest
